@@ -1,0 +1,3 @@
+//! Lists
+pub mod category;
+pub mod lookup;

@@ -1,4 +1,7 @@
 //! Schoolgate.
 pub mod document;
-pub mod name;
 pub mod lists;
+pub mod mac;
+pub mod name;
+pub mod policy;
+pub mod querylog;

@@ -244,7 +244,10 @@ impl Lists {
         &'l self,
         covering: &'l Covering,
     ) -> impl Iterator<Item = (&'l Source, u8)> {
-        let hits = covering.mandatory.iter().chain(covering.hits.iter().flatten());
+        let hits = covering
+            .mandatory
+            .iter()
+            .chain(covering.hits.iter().flatten());
         hits.flat_map(move |hit| self.sources_of(*hit).map(move |s| (s, hit.labels)))
     }
 
@@ -364,7 +367,10 @@ impl Covering {
     #[must_use]
     pub fn mandatory_subtree(&self, lists: &Lists) -> bool {
         self.mandatory.is_some_and(|hit| {
-            let below = Hit { whole: false, ..hit };
+            let below = Hit {
+                whole: false,
+                ..hit
+            };
             lists.sources_of(below).next().is_some()
         })
     }

@@ -1,0 +1,2 @@
+//! Policy
+pub mod decision;

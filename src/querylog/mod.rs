@@ -1,0 +1,2 @@
+//! Query log
+pub mod event;

@@ -351,6 +351,21 @@ impl Lists {
 }
 
 impl Covering {
+    /// This one and `other` as one: what covers any name of an answer.
+    #[must_use]
+    pub fn merged(mut self, other: &Self) -> Self {
+        self.categories = self.categories.union(other.categories);
+        self.subtree = self.subtree.union(other.subtree);
+        self.mandatory = self.mandatory.or(other.mandatory);
+        let mut free = self.hits.iter_mut().filter(|h| h.is_none());
+        for hit in other.hits.iter().flatten() {
+            if let Some(slot) = free.next() {
+                *slot = Some(*hit);
+            }
+        }
+        self
+    }
+
     /// Whether a mandatory list covers.
     #[must_use]
     pub fn is_mandatory(&self) -> bool {

@@ -1,7 +1,10 @@
 //! Schoolgate.
+pub mod devices;
+pub mod dns;
 pub mod document;
 pub mod lists;
 pub mod mac;
+pub mod metrics;
 pub mod name;
 pub mod policy;
 pub mod querylog;

@@ -222,6 +222,11 @@ impl<'a> NameRef<'a> {
         (at == wire.len() && at <= MAX_WIRE).then_some(Self(wire))
     }
 
+    /// Wire bytes that were read label by label and put in lower case already.
+    pub(crate) fn from_lower_wire(wire: &'a [u8]) -> Self {
+        Self(wire)
+    }
+
     /// The wire bytes, root label included.
     #[must_use]
     pub fn wire(self) -> &'a [u8] {

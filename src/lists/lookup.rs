@@ -10,6 +10,7 @@
 //! verified at load (`load.rs`): the fst crate may panic on a damaged file.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fst::raw::{Fst, Output};
 use memmap2::Mmap;
@@ -23,6 +24,8 @@ use crate::name::NameRef;
 const KEPT_HITS: usize = 4;
 /// Bytes of a keyed hash that are kept: enough that no two names meet.
 pub const HASH_LEN: usize = 16;
+
+static LOADED: AtomicU64 = AtomicU64::new(1);
 
 /// One source, as a decision and the log need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +79,9 @@ pub struct Membership {
 pub struct Lists {
     /// The generation's name, a hash of what it was compiled from.
     pub generation: Box<str>,
+    /// Counts what this process has loaded: what was remembered under one
+    /// serial says nothing under another.
+    pub serial: u64,
     names: Fst<Mmap>,
     mandatory: Option<Mandatory>,
     addresses: Box<[(AddressRange, u16)]>,
@@ -153,6 +159,7 @@ impl Lists {
         addresses.sort_unstable();
         Self {
             generation: parts.generation,
+            serial: LOADED.fetch_add(1, Ordering::Relaxed),
             names: parts.names,
             mandatory: parts.mandatory,
             addresses: addresses.into_boxed_slice(),

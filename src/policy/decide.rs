@@ -33,6 +33,8 @@ pub struct Moment {
     now: Option<Timestamp>,
     /// Per group: what is blocked, and when that may next change.
     groups: Box<[(CategorySet, Timestamp)]>,
+    /// From when on it holds: a clock that is set back ends it too.
+    pub from: Timestamp,
     /// When it must be worked out anew.
     pub until: Timestamp,
 }
@@ -106,6 +108,7 @@ impl Policy {
             .collect();
         Moment {
             now: trusted.then_some(now),
+            from: now,
             until: groups.iter().map(|(_, edge)| *edge).min().unwrap_or(far),
             groups,
         }

@@ -25,6 +25,20 @@ pub struct Decision {
     pub below_too: bool,
 }
 
+impl Decision {
+    /// Nothing spoke against the name, or it was never asked about.
+    #[must_use]
+    pub fn open() -> Self {
+        Self {
+            verdict: Verdict::Allow,
+            layer: Layer::Allow,
+            category: None,
+            categories: CategorySet::EMPTY,
+            below_too: false,
+        }
+    }
+}
+
 /// What happens to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

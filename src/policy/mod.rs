@@ -16,6 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::devices::inventory::Inventory;
 use crate::lists::lookup::Lists;
 use group::{Exceptions, Group, Networks};
 use timetable::Timetable;
@@ -38,6 +39,8 @@ pub struct Policy {
     pub timetables: Box<[Timetable]>,
     /// The school's own word on single names.
     pub exceptions: Exceptions,
+    /// The school's devices.
+    pub devices: Inventory,
     /// The compiled lists.
     pub lists: Arc<Lists>,
     /// No true clock can be earlier than this: when the lists were compiled. An

@@ -1,0 +1,91 @@
+//! A worker's mailbox: how the tokio side hands it streams' questions and the
+//! answers of slow roads.
+//!
+//! The worker sleeps in its own event loop, so posting wakes it. The box is
+//! bounded; when it is full a question is refused at once rather than queued
+//! behind thousands, and the stream that sent it is closed by its client's
+//! time-out or asked again.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+use mio::Waker;
+use tokio::sync::mpsc::Sender;
+
+use super::upstream::tcp::Mark;
+use crate::metrics::Transport;
+
+/// Letters a box holds.
+const SIZE: usize = 4096;
+
+/// What can be in the box.
+#[derive(Debug)]
+pub enum Mail {
+    /// A stream's question.
+    Question {
+        /// The packet, without its length.
+        packet: Vec<u8>,
+        /// The stream's other end.
+        from: SocketAddr,
+        /// What kind of stream.
+        transport: Transport,
+        /// Where its replies go.
+        replies: Sender<Vec<u8>>,
+    },
+    /// What came of a question asked over TCP.
+    TcpAnswer {
+        /// Whose it was.
+        mark: Mark,
+        /// The question as sent.
+        packet: Vec<u8>,
+        /// The answer.
+        answer: io::Result<Vec<u8>>,
+    },
+}
+
+/// The sending side; cheap to clone.
+#[derive(Clone)]
+pub struct Mailbox {
+    sender: SyncSender<Mail>,
+    waker: Arc<Waker>,
+}
+
+/// The worker's side.
+pub struct Letters(Receiver<Mail>);
+
+/// A box for the worker that `waker` wakes.
+#[must_use]
+pub fn mailbox(waker: Waker) -> (Mailbox, Letters) {
+    let (sender, receiver) = sync_channel(SIZE);
+    let waker = Arc::new(waker);
+    (Mailbox { sender, waker }, Letters(receiver))
+}
+
+impl Mailbox {
+    /// Puts `mail` in; `false` if the box is full or the worker gone.
+    pub fn post(&self, mail: Mail) -> bool {
+        let posted = self.sender.try_send(mail).is_ok();
+        // A full box needs waking too: its owner may have missed a wake-up.
+        posted & self.waker.wake().is_ok()
+    }
+}
+
+impl Letters {
+    /// The next letter, if there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Mail> {
+        match self.0.try_recv() {
+            Ok(mail) => Some(mail),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailbox")
+    }
+}

@@ -1,0 +1,320 @@
+//! Question and outcome → the bytes of a reply.
+//!
+//! Written straight into a buffer that the caller reuses, because this runs for
+//! every packet: header, the question in the case it was asked in (0x20), the
+//! records, and an OPT record if the client sent one (RFC 6891 section 6.1.1).
+//! A reply that would not fit loses its EDE text first, then its records with
+//! TC set, so that the client asks again over TCP.
+//!
+//! It must never set AA or AD on what policy made up (RFC 4035, R-95), and
+//! never name a mandatory list or entry.
+
+use std::net::IpAddr;
+
+use super::answer::{Answer, rtype};
+use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
+use crate::policy::decision::Layer;
+
+/// Largest UDP reply whatever the client says (DNS Flag Day 2020).
+pub const UDP_MAX: usize = 1232;
+/// Largest UDP reply to a client without EDNS (RFC 1035).
+const UDP_PLAIN: usize = 512;
+/// What this server takes over UDP, as its OPT records say.
+const OUR_UDP_SIZE: u16 = 1232;
+
+/// What a reply must know of the question.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'q> {
+    /// The id to echo.
+    pub id: u16,
+    /// The question's flags; RD and CD are echoed.
+    pub flags: u16,
+    /// The question section in the case it was asked in.
+    pub question: &'q [u8],
+    /// Whether the client speaks EDNS, and with DO.
+    pub edns: Option<bool>,
+    /// The most bytes the reply may have.
+    pub limit: usize,
+}
+
+/// An Extended DNS Error (RFC 8914).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ede<'t> {
+    /// The INFO-CODE.
+    pub code: u16,
+    /// The EXTRA-TEXT; the first thing to go when space is short.
+    pub text: &'t str,
+}
+
+/// The INFO-CODEs in use (RFC 8914 section 4).
+pub mod ede {
+    #![expect(missing_docs, reason = "the names are the RFC's own")]
+    pub const OTHER: u16 = 0;
+    pub const STALE_ANSWER: u16 = 3;
+    pub const CACHED_ERROR: u16 = 13;
+    pub const NOT_READY: u16 = 14;
+    pub const BLOCKED: u16 = 15;
+    pub const CENSORED: u16 = 16;
+    pub const PROHIBITED: u16 = 18;
+    pub const STALE_NXDOMAIN: u16 = 19;
+    pub const NO_REACHABLE_AUTHORITY: u16 = 22;
+    pub const NETWORK_ERROR: u16 = 23;
+}
+
+/// What a blocked question gets.
+#[derive(Debug, Clone, Copy)]
+pub enum Blocked<'a> {
+    /// "No such name", with a SOA so that routers keep it.
+    Nxdomain,
+    /// "No such record", with a SOA.
+    Nodata,
+    /// These addresses where the type fits, else as `Nodata`.
+    Addresses(&'a [IpAddr]),
+}
+
+/// How TTLs are changed on their way out.
+#[derive(Debug, Clone, Copy)]
+pub struct Ttl {
+    /// Seconds the answer has been kept.
+    pub age: u32,
+    /// The least a record gets: what stale ones are served with.
+    pub least: u32,
+    /// The most a record gets: the group's next edge.
+    pub most: u32,
+}
+
+impl<'q> Asked<'q> {
+    /// Of a question that came over UDP, or over a stream, where a reply may
+    /// have any size.
+    #[must_use]
+    pub fn of(query: &Query<'q>, over_udp: bool) -> Self {
+        let edns = query.edns.as_ref();
+        let limit = match edns {
+            _ if !over_udp => usize::from(u16::MAX),
+            Some(edns) => usize::from(edns.udp_size).clamp(UDP_PLAIN, UDP_MAX),
+            None => UDP_PLAIN,
+        };
+        Self {
+            id: query.id,
+            flags: query.flags,
+            question: query.question,
+            edns: edns.map(|e| e.dnssec_ok),
+            limit,
+        }
+    }
+
+    /// The asked type.
+    fn rtype(&self) -> u16 {
+        match self.question {
+            [.., a, b, _, _] => u16::from_be_bytes([*a, *b]),
+            _ => 0,
+        }
+    }
+}
+
+/// Answers what could not be read as a question: a header alone.
+pub fn refuse(refusal: Refusal, out: &mut Vec<u8>) {
+    out.clear();
+    let flags = 0x8000 | refusal.flags & 0x7900;
+    put_header(out, refusal.id, flags, refusal.rcode as u16, [0; 4]);
+    if refusal.edns {
+        put_opt(out, refusal.rcode as u16, false, None);
+        set_additional(out, 1);
+    }
+}
+
+/// A reply with a code and no records.
+pub fn error(asked: &Asked<'_>, rcode: Rcode, why: Option<Ede<'_>>, out: &mut Vec<u8>) {
+    begin(asked, rcode as u16, false, out);
+    finish(asked, rcode as u16, 0, why, out);
+}
+
+/// A policy's answer instead of the name's own.
+pub fn blocked(asked: &Asked<'_>, how: Blocked<'_>, ttl: u32, why: Ede<'_>, out: &mut Vec<u8>) {
+    let rcode = match how {
+        Blocked::Nxdomain => Rcode::NxDomain,
+        Blocked::Nodata | Blocked::Addresses(_) => Rcode::NoError,
+    };
+    begin(asked, rcode as u16, false, out);
+    let mut answers: u16 = 0;
+    if let Blocked::Addresses(addresses) = how {
+        for address in addresses {
+            match (address, asked.rtype()) {
+                (IpAddr::V4(v4), rtype::A) => put_record(out, rtype::A, ttl, &v4.octets()),
+                (IpAddr::V6(v6), rtype::AAAA) => put_record(out, rtype::AAAA, ttl, &v6.octets()),
+                _ => continue,
+            }
+            answers += 1;
+        }
+    }
+    if answers > 0 {
+        put_u16(out, 6, answers);
+    } else {
+        put_soa(out, ttl);
+        put_u16(out, 8, 1);
+    }
+    finish(asked, rcode as u16, 0, Some(why), out);
+}
+
+/// An answer that an upstream or a local zone gave.
+pub fn answer(
+    asked: &Asked<'_>,
+    answer: &Answer,
+    ttl: Ttl,
+    why: Option<Ede<'_>>,
+    out: &mut Vec<u8>,
+) {
+    begin(asked, answer.rcode, answer.authoritative, out);
+    let question = usize::from(answer.question);
+    // Pointers in the records count on a question of this length.
+    if question != asked.question.len() {
+        return error(asked, Rcode::ServFail, None, out);
+    }
+    out.extend_from_slice(answer.records());
+    for &at in &answer.ttls {
+        let at = HEADER + usize::from(at);
+        if let Some(field) = out.get_mut(at..).and_then(|t| t.first_chunk_mut::<4>()) {
+            let left = u32::from_be_bytes(*field).saturating_sub(ttl.age);
+            *field = left.max(ttl.least).min(ttl.most).to_be_bytes();
+        }
+    }
+    let [answers, authority, additional] = answer.counts;
+    put_u16(out, 6, answers);
+    put_u16(out, 8, authority);
+    put_u16(out, 10, additional);
+    finish(asked, answer.rcode, additional, why, out);
+}
+
+/// ANY is answered with one made-up record (RFC 8482 section 4.2).
+pub fn any(asked: &Asked<'_>, out: &mut Vec<u8>) {
+    const HINFO: u16 = 13;
+    begin(asked, Rcode::NoError as u16, false, out);
+    put_record(out, HINFO, 3600, b"\x07RFC8482\x00");
+    put_u16(out, 6, 1);
+    finish(asked, Rcode::NoError as u16, 0, None, out);
+}
+
+/// Why policy blocked, in the words a technician sees in `dig`. For the
+/// mandatory layer the text is fixed and says nothing of list or entry.
+#[must_use]
+pub fn why_blocked(layer: Layer) -> Ede<'static> {
+    match layer {
+        Layer::Mandatory => Ede {
+            code: ede::CENSORED,
+            text: "Blocked by law or by order",
+        },
+        Layer::Rebinding => Ede {
+            code: ede::BLOCKED,
+            text: "A public name with a private address",
+        },
+        _ => Ede {
+            code: ede::BLOCKED,
+            text: "Blocked by school policy",
+        },
+    }
+}
+
+fn begin(asked: &Asked<'_>, rcode: u16, authoritative: bool, out: &mut Vec<u8>) {
+    out.clear();
+    // QR and RA; RD and CD as asked; AD never.
+    let mut flags = 0x8080 | asked.flags & 0x0110;
+    if authoritative {
+        flags |= 0x0400;
+    }
+    put_header(out, asked.id, flags, rcode, [1, 0, 0, 0]);
+    out.extend_from_slice(asked.question);
+}
+
+/// Adds the OPT record and sees to it that the reply fits.
+fn finish(asked: &Asked<'_>, rcode: u16, additional: u16, why: Option<Ede<'_>>, out: &mut Vec<u8>) {
+    let Some(dnssec_ok) = asked.edns else {
+        if out.len() > asked.limit {
+            truncate(asked, out);
+        }
+        return;
+    };
+    let room = asked.limit.saturating_sub(out.len() + OPT_LENGTH);
+    let why = why.and_then(|ede| match room {
+        _ if room >= 6 + ede.text.len() => Some(ede),
+        _ if room >= 6 => Some(Ede { text: "", ..ede }),
+        _ => None,
+    });
+    let mut count = additional + 1;
+    if out.len() + OPT_LENGTH > asked.limit {
+        truncate(asked, out);
+        count = 1;
+    }
+    put_opt(out, rcode, dnssec_ok, why);
+    set_additional(out, count);
+}
+
+const OPT_LENGTH: usize = 11;
+
+fn truncate(asked: &Asked<'_>, out: &mut Vec<u8>) {
+    out.truncate(HEADER + asked.question.len());
+    if let Some(flags) = out.get_mut(2) {
+        *flags |= 0x02;
+    }
+    for section in [6, 8, 10] {
+        put_u16(out, section, 0);
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, id: u16, flags: u16, rcode: u16, counts: [u16; 4]) {
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(&(flags | rcode & 0x0f).to_be_bytes());
+    for count in counts {
+        out.extend_from_slice(&count.to_be_bytes());
+    }
+}
+
+/// A record owned by the asked name: a pointer to the question.
+fn put_record(out: &mut Vec<u8>, rtype: u16, ttl: u32, data: &[u8]) {
+    out.extend_from_slice(&[0xc0, HEADER as u8]);
+    out.extend_from_slice(&rtype.to_be_bytes());
+    out.extend_from_slice(&IN.to_be_bytes());
+    out.extend_from_slice(&ttl.to_be_bytes());
+    out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    out.extend_from_slice(data);
+}
+
+/// A SOA whose MINIMUM is the TTL of the block, so that whoever keeps negative
+/// answers keeps this one no longer (RFC 2308 section 5).
+fn put_soa(out: &mut Vec<u8>, ttl: u32) {
+    const NAMES: &[u8] = b"\x06filter\x07invalid\x00\x0ahostmaster\x06filter\x07invalid\x00";
+    let mut data = [0u8; NAMES.len() + 20];
+    let (names, numbers) = data.split_at_mut(NAMES.len());
+    names.copy_from_slice(NAMES);
+    let values = [1, 3600, 600, 86400, ttl];
+    for (slot, value) in numbers.chunks_exact_mut(4).zip(values) {
+        slot.copy_from_slice(&u32::to_be_bytes(value));
+    }
+    put_record(out, rtype::SOA, ttl, &data);
+}
+
+fn put_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, why: Option<Ede<'_>>) {
+    out.push(0);
+    out.extend_from_slice(&OPT.to_be_bytes());
+    out.extend_from_slice(&OUR_UDP_SIZE.to_be_bytes());
+    let dnssec = if dnssec_ok { 0x80 } else { 0 };
+    out.extend_from_slice(&[(rcode >> 4) as u8, 0, dnssec, 0]);
+    let Some(ede) = why else {
+        return out.extend_from_slice(&[0, 0]);
+    };
+    let length = ede.text.len() as u16 + 2;
+    out.extend_from_slice(&(length + 4).to_be_bytes());
+    out.extend_from_slice(&15u16.to_be_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&ede.code.to_be_bytes());
+    out.extend_from_slice(ede.text.as_bytes());
+}
+
+fn set_additional(out: &mut [u8], count: u16) {
+    put_u16(out, 10, count);
+}
+
+fn put_u16(out: &mut [u8], at: usize, value: u16) {
+    if let Some(field) = out.get_mut(at..at + 2) {
+        field.copy_from_slice(&value.to_be_bytes());
+    }
+}

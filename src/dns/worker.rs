@@ -1,0 +1,335 @@
+//! One worker: a thread with its own sockets, pipeline and miss road.
+//!
+//! Everything a question meets on its way belongs to the worker that read it,
+//! so nothing on the way is shared. It sleeps in one event loop until a packet,
+//! an upstream's answer, a letter or a deadline comes. Streams hand it their
+//! questions as letters, so that all roads share the pipeline and its cache.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tokio::sync::mpsc::Sender as Replies;
+
+use super::mailbox::{Letters, Mail, Mailbox, mailbox};
+use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
+use super::udp::{BATCH, Listener, Sender, Then};
+use super::upstream::{Forwarder, Landed};
+use crate::metrics::Transport;
+use crate::name::MAX_WIRE;
+
+/// The token of the mailbox.
+const LETTERS: Token = Token(0);
+/// Batches read from one socket before the others get their turn.
+const TURNS: usize = 8;
+/// Tokens below this are the mailbox's and the listeners'.
+pub const UPSTREAM_TOKENS: usize = 1024;
+/// Longest sleep, so that a stop is noticed whatever happens.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// A worker, ready to run.
+pub struct Worker {
+    poll: Poll,
+    listeners: Vec<Listener>,
+    pipeline: Pipeline,
+    forwarder: Forwarder,
+    letters: Letters,
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    /// The ways back into streams whose questions wait.
+    streams: Vec<Option<Replies<Vec<u8>>>>,
+    free: Vec<u32>,
+    buffer: Box<[u8]>,
+    reply: Vec<u8>,
+}
+
+/// The event loop's parts that others must know before a worker is made.
+pub struct Frame {
+    poll: Poll,
+    /// How to write to the worker.
+    pub mailbox: Mailbox,
+    letters: Letters,
+}
+
+/// Reads both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic side begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now {
+            ms: self.start.elapsed().as_millis() as u64,
+            wall: Timestamp::now(),
+        }
+    }
+}
+
+impl Frame {
+    /// An event loop with its mailbox.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), LETTERS)?;
+        let (mailbox, letters) = mailbox(waker);
+        Ok(Self {
+            poll,
+            mailbox,
+            letters,
+        })
+    }
+
+    /// What the miss road registers its sockets with.
+    pub fn registry(&self) -> io::Result<mio::Registry> {
+        self.poll.registry().try_clone()
+    }
+
+    /// The worker.
+    pub fn worker(
+        self,
+        mut listeners: Vec<Listener>,
+        pipeline: Pipeline,
+        forwarder: Forwarder,
+        clock: Clock,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<Worker> {
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            self.poll.registry().register(
+                listener.source(),
+                Token(index + 1),
+                Interest::READABLE,
+            )?;
+        }
+        Ok(Worker {
+            poll: self.poll,
+            listeners,
+            pipeline,
+            forwarder,
+            letters: self.letters,
+            clock,
+            stop,
+            streams: Vec::new(),
+            free: Vec::new(),
+            buffer: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            reply: Vec::with_capacity(usize::from(u16::MAX) + MAX_WIRE),
+        })
+    }
+}
+
+impl Worker {
+    /// Serves until told to stop.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        // Everything is looked at once: a packet may have come before the
+        // sockets were registered.
+        let mut ready: Vec<usize> = (0..self.listeners.len()).collect();
+        while !self.stop.load(Ordering::Relaxed) {
+            let sleep = if ready.is_empty() {
+                self.sleep()
+            } else {
+                Duration::ZERO
+            };
+            match self.poll.poll(&mut events, Some(sleep)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                match event.token() {
+                    LETTERS => {}
+                    Token(token) if token < UPSTREAM_TOKENS => ready.push(token - 1),
+                    token => {
+                        let now = self.clock.now();
+                        self.forwarder.receive(token, &mut self.buffer, now.ms);
+                    }
+                }
+            }
+            ready.sort_unstable();
+            ready.dedup();
+            ready.retain(|index| self.serve(*index));
+            while let Some(mail) = self.letters.next() {
+                self.open(mail);
+            }
+            let now = self.clock.now();
+            self.forwarder.tick(now.ms);
+            while self.forwarder.has_landed() {
+                for landed in self.forwarder.landed() {
+                    self.land(landed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sleep(&self) -> Duration {
+        let Some(next) = self.forwarder.next_tick() else {
+            return LONGEST_SLEEP;
+        };
+        let left = next.saturating_sub(self.clock.now().ms);
+        // One more: the clock is cut down to whole milliseconds.
+        Duration::from_millis(left + 1).min(LONGEST_SLEEP)
+    }
+
+    /// Serves one socket; says whether there is more to read.
+    fn serve(&mut self, index: usize) -> bool {
+        let Self {
+            listeners,
+            pipeline,
+            forwarder,
+            clock,
+            ..
+        } = self;
+        let Some(listener) = listeners.get_mut(index) else {
+            return false;
+        };
+        for _ in 0..TURNS {
+            let now = clock.now();
+            let went = listener.serve(|packet, sender, reply| {
+                let from = From {
+                    address: sender.address,
+                    transport: Transport::Udp,
+                    route: index as u32,
+                    local: sender.local,
+                };
+                match pipeline.begin(packet, from, now, reply) {
+                    Step::Reply => Then::Send,
+                    Step::ReplyAndRefresh(wanted) => {
+                        forwarder.refresh(wanted, now.ms);
+                        Then::Send
+                    }
+                    Step::Ask(pending) => match forwarder.ask(pending, now.ms) {
+                        Ok(()) => Then::Nothing,
+                        Err(pending) => {
+                            pipeline.finish(&pending, &Outcome::overload(), now, reply);
+                            Then::Send
+                        }
+                    },
+                    Step::Ignore => Then::Nothing,
+                }
+            });
+            pipeline.counters().send_errors.add(went.unsent);
+            if went.failed {
+                pipeline.counters().receive_errors.count();
+            }
+            if went.received < BATCH {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn open(&mut self, mail: Mail) {
+        let now = self.clock.now();
+        match mail {
+            Mail::Question {
+                packet,
+                from,
+                transport,
+                replies,
+            } => self.stream_question(&packet, from, transport, replies, now),
+            Mail::TcpAnswer {
+                mark,
+                packet,
+                answer,
+            } => self.forwarder.tcp_answer(mark, &packet, answer, now.ms),
+        }
+    }
+
+    fn stream_question(
+        &mut self,
+        packet: &[u8],
+        address: SocketAddr,
+        transport: Transport,
+        replies: Replies<Vec<u8>>,
+        now: Now,
+    ) {
+        let route = self.free.pop().unwrap_or_else(|| {
+            self.streams.push(None);
+            (self.streams.len() - 1) as u32
+        });
+        let from = From {
+            address,
+            transport,
+            route,
+            local: None,
+        };
+        let mut reply = std::mem::take(&mut self.reply);
+        let step = self.pipeline.begin(packet, from, now, &mut reply);
+        if let Some(way) = self.streams.get_mut(route as usize) {
+            *way = Some(replies);
+        }
+        match step {
+            Step::Reply => self.answer_stream(route, &reply),
+            Step::ReplyAndRefresh(wanted) => {
+                self.forwarder.refresh(wanted, now.ms);
+                self.answer_stream(route, &reply);
+            }
+            Step::Ask(pending) => {
+                if let Err(pending) = self.forwarder.ask(pending, now.ms) {
+                    let overload = Outcome::overload();
+                    self.pipeline.finish(&pending, &overload, now, &mut reply);
+                    self.answer_stream(route, &reply);
+                }
+            }
+            // An empty reply tells the stream that none will come.
+            Step::Ignore => self.answer_stream(route, &[]),
+        }
+        self.reply = reply;
+    }
+
+    /// Gives a stream its reply and forgets the way. A stream that does not
+    /// read its replies loses them.
+    fn answer_stream(&mut self, route: u32, reply: &[u8]) {
+        let way = self.streams.get_mut(route as usize).and_then(Option::take);
+        if let Some(way) = way {
+            self.free.push(route);
+            let _ = way.try_send(reply.to_vec());
+        }
+    }
+
+    /// Gives everybody who waited the answer, and keeps it.
+    fn land(&mut self, landed: Landed) {
+        let now = self.clock.now();
+        let outcome = match &landed.answer {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(code) => Outcome::Failed(*code),
+        };
+        let mut reply = std::mem::take(&mut self.reply);
+        for pending in &landed.waiting {
+            self.pipeline.finish(pending, &outcome, now, &mut reply);
+            self.deliver(pending, &reply);
+        }
+        self.reply = reply;
+        self.pipeline.keep(&landed.wanted, landed.to_keep(), now);
+    }
+
+    fn deliver(&mut self, pending: &Pending, reply: &[u8]) {
+        let From {
+            address,
+            transport,
+            route,
+            local,
+        } = pending.from;
+        if transport != Transport::Udp {
+            return self.answer_stream(route, reply);
+        }
+        let to = Sender { address, local };
+        let listener = self.listeners.get(route as usize);
+        if listener.is_none_or(|listener| listener.send_to(reply, to).is_err()) {
+            self.pipeline.counters().send_errors.count();
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! Schoolgate.
+pub mod devices;
 pub mod document;
 pub mod lists;
 pub mod mac;

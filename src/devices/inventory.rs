@@ -144,11 +144,11 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    self.complain(line_of(error.position()), "not CSV".to_owned());
+                    self.complain(line_of(text, error.position()), "not CSV".to_owned());
                     continue;
                 }
             };
-            let line = line_of(record.position());
+            let line = line_of(text, record.position());
             let is_indented_comment = record.get(0).is_some_and(|cell| cell.starts_with('#'));
             if is_indented_comment || record.iter().all(str::is_empty) {
                 continue;
@@ -307,6 +307,12 @@ fn umbrella_id(id: &str) -> Option<u64> {
     is_hex.then(|| u64::from_str_radix(id, 16).ok())?
 }
 
-fn line_of(position: Option<&csv::Position>) -> usize {
-    position.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0))
+/// The line a record stands on. The position csv gives is where it began to
+/// look: blank lines and comments come first.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    let Some(position) = position else { return 0 };
+    let number = |from: u64| usize::try_from(from).unwrap_or(usize::MAX);
+    let rest = text.get(number(position.byte())..).unwrap_or_default();
+    let is_skipped = |line: &&str| line.is_empty() || line.starts_with('#');
+    number(position.line()) + rest.lines().take_while(is_skipped).count()
 }

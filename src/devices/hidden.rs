@@ -249,3 +249,101 @@ impl Source {
 fn to_count(names: f64) -> u32 {
     names as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Well-mixed hashes, another one for each number.
+    fn hash(name: u32) -> u64 {
+        keys::hash(IpAddr::from(name.to_be_bytes()))
+    }
+
+    struct Traffic {
+        hidden: Hidden,
+        now: Timestamp,
+    }
+
+    impl Traffic {
+        fn new() -> Self {
+            let (hidden, now) = (Hidden::default(), Timestamp::UNIX_EPOCH);
+            Self { hidden, now }
+        }
+
+        /// So many different names, each three times; how often it spoke.
+        fn ask(&mut self, ip: IpAddr, is_router: bool, names: u32) -> usize {
+            let all = (0..names).chain(0..names).chain(0..names);
+            let hashes: Vec<u64> = all.map(hash).collect();
+            let (hidden, now) = (&mut self.hidden, self.now);
+            let spoken = hashes
+                .iter()
+                .filter_map(|name| hidden.unnamed(ip, is_router, *name, now));
+            spoken.count()
+        }
+
+        fn suspects(&self) -> Vec<IpAddr> {
+            self.hidden.suspects(self.now).map(|s| s.ip).collect()
+        }
+    }
+
+    #[test]
+    fn many_names_without_a_device_are_told_once() {
+        let mut traffic = Traffic::new();
+        let (router, gateway, laptop, own): (IpAddr, IpAddr, IpAddr, IpAddr) = (
+            [10, 0, 0, 1].into(),
+            [10, 0, 0, 2].into(),
+            [10, 0, 0, 3].into(),
+            [10, 0, 0, 4].into(),
+        );
+        assert_eq!(traffic.ask(own, true, 30), 0, "a router's own needs");
+        assert_eq!(traffic.ask(router, true, 300), 1);
+        assert_eq!(traffic.ask(laptop, false, 1000), 0, "a busy device");
+        assert_eq!(traffic.ask(gateway, false, 4000), 1, "address translation");
+        let mut suspects = traffic.suspects();
+        suspects.sort();
+        assert_eq!(suspects, [router, gateway]);
+        let count = |s: Suspect| (s.ip == gateway).then_some(s.count);
+        let about = traffic
+            .hidden
+            .suspects(traffic.now)
+            .find_map(count)
+            .unwrap();
+        assert!((3200..4800).contains(&about), "{about}");
+
+        // A quiet hour lifts it, and so does silence.
+        traffic.now += WINDOW;
+        assert_eq!(traffic.ask(router, true, 30), 0);
+        traffic.now += WINDOW;
+        assert_eq!(traffic.ask(router, true, 30), 0);
+        assert!(traffic.suspects().is_empty());
+        assert_eq!(
+            traffic.ask(router, true, 300),
+            1,
+            "and then it is news again"
+        );
+    }
+
+    #[test]
+    fn a_stranger_with_options_is_told_once_and_counted() {
+        let mut traffic = Traffic::new();
+        let ip = IpAddr::from([10, 0, 0, 9]);
+        let said = [0, 1, 2].map(|_| traffic.hidden.claimed(ip, traffic.now));
+        assert_eq!(said, [Some(Suspicion::ClaimsToBeSomebody), None, None]);
+        let suspect = traffic.hidden.suspects(traffic.now).next().unwrap();
+        assert_eq!((suspect.ip, suspect.count), (ip, 3));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_does_not_push_a_suspect_out() {
+        let mut traffic = Traffic::new();
+        let router = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(traffic.ask(router, true, 300), 1);
+        let sampled = (0..1000).map(hash).find(|name| Hidden::is_sampled(*name));
+        for number in 0..100_000_u32 {
+            let flood = IpAddr::from((0x0b00_0000 + number).to_be_bytes());
+            let now = traffic.now;
+            traffic.hidden.unnamed(flood, false, sampled.unwrap(), now);
+        }
+        assert_eq!(traffic.suspects(), [router]);
+    }
+}

@@ -126,6 +126,12 @@ impl Leases {
         (!is_over).then_some(handle)
     }
 
+    /// Every lease, ended ones included, in no order.
+    #[must_use]
+    pub fn all(&self) -> &[Lease] {
+        &self.leases
+    }
+
     /// The lease of a handle.
     #[must_use]
     pub fn lease(&self, handle: u32) -> Option<&Lease> {

@@ -19,6 +19,32 @@ impl Mac {
     pub fn is_random(self) -> bool {
         self.0[0] & 0b10 != 0
     }
+
+    /// Whether it can be one device's: a router that knows no address writes
+    /// zeros, and all ones is everybody.
+    #[must_use]
+    pub fn names_a_device(self) -> bool {
+        self.0 != [0; 6] && self.0 != [0xff; 6]
+    }
+
+    /// Reads the text, without allocating: a router may send one with every
+    /// question.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let groups = text.split(|byte| matches!(byte, b':' | b'-' | b'.'));
+        let width = match groups.clone().count() {
+            1 => 12,
+            3 => 4,
+            6 => 2,
+            _ => return None,
+        };
+        let mut mac = [0; 6];
+        let mut octets = mac.iter_mut();
+        for group in groups {
+            octets_of(group, width, &mut octets)?;
+        }
+        octets.next().is_none().then_some(Self(mac))
+    }
 }
 
 /// Takes colons, hyphens, Cisco's dots or nothing between the digits.
@@ -26,43 +52,40 @@ impl FromStr for Mac {
     type Err = NotMac;
 
     fn from_str(text: &str) -> Result<Self, NotMac> {
-        let mut octets = [0; 6];
-        let groups: Vec<&str> = text.split([':', '-', '.']).collect();
-        let width = match groups.len() {
-            1 => 12,
-            3 => 4,
-            6 => 2,
-            _ => return Err(NotMac),
-        };
-        // dnsmasq drops the leading zero of an octet in none of its files, but
-        // people do: 0:1a:2b:…
-        let short = width == 2;
-        let mut digits = String::with_capacity(12);
-        for group in groups {
-            match group.len() {
-                n if n == width => digits.push_str(group),
-                1 if short => {
-                    digits.push('0');
-                    digits.push_str(group);
-                }
-                _ => return Err(NotMac),
-            }
-        }
-        for (octet, pair) in octets.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| NotMac)?;
-            if !pair.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(NotMac);
-            }
-            *octet = u8::from_str_radix(pair, 16).map_err(|_| NotMac)?;
-        }
-        Ok(Self(octets))
+        Self::parse(text.as_bytes()).ok_or(NotMac)
     }
+}
+
+/// The digits of `group` as bytes: `width` of them, in pairs.
+fn octets_of(group: &[u8], width: usize, octets: &mut std::slice::IterMut<'_, u8>) -> Option<()> {
+    // People leave out the leading zero of an octet: 0:1a:2b:…
+    if let ([digit], 2) = (group, width) {
+        *octets.next()? = nibble(*digit)?;
+        return Some(());
+    }
+    if group.len() != width {
+        return None;
+    }
+    for pair in group.chunks_exact(2) {
+        let [high, low] = pair else { return None };
+        *octets.next()? = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(())
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
 }
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let mut mark = "";
+        for octet in self.0 {
+            write!(f, "{mark}{octet:02x}")?;
+            mark = ":";
+        }
+        Ok(())
     }
 }
 
@@ -95,6 +118,10 @@ mod tests {
             "00:1a:2b:3c:4d:5g",
             "é0:1a:2b:3c:4d:5",
             "00:1a:2b:3c:4d:5e:6f",
+            "001a2b3c4d5",
+            "01a:2b3c:4d5e",
+            "::::::",
+            "::",
         ] {
             assert_eq!(text.parse::<Mac>(), Err(NotMac), "{text}");
         }

@@ -20,6 +20,7 @@ use crate::lists::category::Category;
 
 use super::days;
 use super::packed::{self, Packed};
+use super::recorder::Rank;
 use super::row::reversed;
 use super::spool::Held;
 use super::store::StoreError;
@@ -66,6 +67,7 @@ pub(super) struct Day {
     known: Known,
     /// The greatest time in the file.
     last: i64,
+    most_pages: u64,
 }
 
 /// What has been looked up in the dictionaries: packed bytes → id.
@@ -83,9 +85,9 @@ impl Day {
         days::make_folder(folder).map_err(StoreError::folder(folder))?;
         days::make_file(folder, &path).map_err(StoreError::folder(folder))?;
         let db = open_database(&path, VERSION, SCHEMA)?;
+        let most_pages = (most_bytes / PAGE_BYTES).min(u64::from(u32::MAX));
         let begun = || {
-            let pages = i64::try_from(most_bytes / PAGE_BYTES).unwrap_or(i64::MAX);
-            db.pragma_update(None, "max_page_count", pages.min(u32::MAX.into()))?;
+            db.pragma_update(None, "max_page_count", most_pages.cast_signed())?;
             db.query_row("SELECT coalesce(max(time), 0) FROM lookups", [], |row| {
                 row.get(0)
             })
@@ -96,6 +98,22 @@ impl Day {
             db,
             known: Known::default(),
             last,
+            most_pages,
+        })
+    }
+
+    /// Which rows the file still takes. A flood must not fill the disk, and what
+    /// it fills goes in the order of the rings: allowed rows have half of the
+    /// file, blocked ones seven eighths.
+    pub(super) fn least_admitted(&self) -> rusqlite::Result<Rank> {
+        let pages: i64 = self
+            .db
+            .pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let free = self.most_pages.saturating_sub(pages.unsigned_abs());
+        Ok(match free {
+            _ if free > self.most_pages / 2 => Rank::Allowed,
+            _ if free > self.most_pages / 8 => Rank::Blocked,
+            _ => Rank::Mandatory,
         })
     }
 

@@ -16,8 +16,9 @@ use crate::document::choices;
 use crate::lists::category::Category;
 use crate::policy::decision::Verdict;
 
+use super::filter::Filter;
 use super::moment::{self, End};
-use super::read::{self, Filter, Unreadable};
+use super::read::{self, Unreadable};
 use super::row::{Row, mnemonic};
 
 /// What stands in place of a name that is withheld.

@@ -13,6 +13,7 @@
 pub mod day;
 pub mod days;
 pub mod event;
+pub mod filter;
 pub mod health;
 pub mod log;
 pub mod moment;

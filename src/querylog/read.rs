@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,42 +16,16 @@ use jiff::{Timestamp, ToSpan};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use crate::lists::category::Category;
-use crate::mac::Mac;
 use crate::policy::decision::{Layer, Verdict};
 
 use super::day::{APPLICATION, VERSION};
 use super::days::{self, Part};
+use super::filter::Filter;
 use super::row::{Row, reversed};
 use super::store::StoreError;
 
 /// How many rows one read takes.
 const PAGE: usize = 2000;
-
-/// Which rows. The default is all of them, oldest first.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// From this instant on.
-    pub since: Option<Timestamp>,
-    /// Up to, not including, this instant.
-    pub until: Option<Timestamp>,
-    /// Of this group.
-    pub group: Option<String>,
-    /// Of the device with this id, name, MAC in any spelling, or address.
-    pub device: Option<String>,
-    /// In this category, whether or not it decided.
-    pub category: Option<Category>,
-    /// With this outcome.
-    pub action: Option<Verdict>,
-    /// Decided by this layer.
-    pub layer: Option<Layer>,
-    /// Of this name, in lower case as [`Row::name`] has it, and all below it.
-    pub name: Option<String>,
-    /// The newest first.
-    pub newest_first: bool,
-    /// At most so many.
-    pub limit: Option<usize>,
-}
 
 /// A day that is not, or not all, among the rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -235,73 +208,20 @@ fn unreadable(path: &Path, error: &rusqlite::Error) -> Unreadable {
 
 /// The query, and the values behind its first three: after, before, limit.
 fn select(filter: &Filter) -> (String, Vec<Value>) {
-    let mut sql = "SELECT l.time, l.count, l.type, n.reversed, c.device, c.name, c.mac, c.ip, \
-         c.grp, r.action, r.layer, r.category, r.categories, r.source, r.policy, r.time_trusted \
-         FROM lookups l CROSS JOIN clients c ON c.id = l.client \
-         CROSS JOIN names n ON n.id = l.name CROSS JOIN rulings r ON r.id = l.ruling \
-         WHERE l.time > ?1 AND l.time < ?2"
-        .to_owned();
-    let mut values = Vec::new();
-    let mut add = |condition: &str, value: Value| {
-        values.push(value);
-        let place = format!("?{}", values.len() + 3);
-        sql.push_str(" AND ");
-        sql.push_str(&condition.replace('$', &place));
-    };
-    if let Some(since) = filter.since {
-        add("l.time >= $", since.as_microsecond().into());
-    }
-    if let Some(until) = filter.until {
-        add("l.time < $", until.as_microsecond().into());
-    }
-    if let Some(group) = &filter.group {
-        add("c.grp = $", group.clone().into());
-    }
-    if let Some(device) = &filter.device {
-        let (column, value) = device_key(device);
-        let condition = format!("l.client IN (SELECT id FROM clients WHERE {column})");
-        add(&condition, value.into());
-    }
-    if let Some(category) = filter.category {
-        add(
-            "l.ruling IN (SELECT id FROM rulings \
-             WHERE instr(' ' || categories || ' ' || category || ' ', ' ' || $ || ' '))",
-            category.id().to_owned().into(),
-        );
-    }
-    if let Some(action) = filter.action {
-        add("r.action = $", action.id().to_owned().into());
-    }
-    if let Some(layer) = filter.layer {
-        let condition = "l.ruling IN (SELECT id FROM rulings WHERE layer = $)";
-        add(condition, layer.id().to_owned().into());
-    }
-    if let Some(name) = &filter.name {
-        // '/' is the character behind '.'.
-        add(
-            "l.name IN (SELECT id FROM names WHERE reversed = $ \
-             UNION ALL SELECT id FROM names WHERE reversed > $ || '.' AND reversed < $ || '/')",
-            reversed(name).into(),
-        );
-    }
+    let (conditions, values) = filter.conditions(4);
     let order = if filter.newest_first { "DESC" } else { "ASC" };
-    sql.push_str(&format!(" ORDER BY l.time {order} LIMIT ?3"));
+    let sql = format!("{SELECT} {conditions} ORDER BY l.time {order} LIMIT ?3");
     (sql, values)
 }
 
-/// What a person may call a device by, and in which column that stands.
-fn device_key(device: &str) -> (&'static str, String) {
-    if let Ok(ip) = device.parse::<IpAddr>() {
-        return (
-            "ip = $ OR device = $ OR name = $",
-            ip.to_canonical().to_string(),
-        );
-    }
-    match device.parse::<Mac>() {
-        Ok(mac) => ("mac = $", mac.to_string()),
-        Err(_) => ("device = $ OR name = $ COLLATE NOCASE", device.to_owned()),
-    }
-}
+/// What [`row`] reads, by number. Rows are the outer loop: the dictionaries only
+/// add words to those that are wanted.
+const SELECT: &str = "
+    SELECT l.time, l.count, l.type, n.reversed, c.device, c.name, c.mac, c.ip, c.grp,
+        r.action, r.layer, r.category, r.categories, r.source, r.policy, r.time_trusted
+    FROM lookups l CROSS JOIN clients c ON c.id = l.client
+        CROSS JOIN names n ON n.id = l.name CROSS JOIN rulings r ON r.id = l.ruling
+    WHERE l.time > ?1 AND l.time < ?2";
 
 fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let categories: String = columns.get(12)?;

@@ -184,8 +184,8 @@ mod tests {
     const MANDATORY: [u8; 2] = [1, 0];
 
     /// The front of a key is all the spool reads of it.
-    fn key([action, layer]: [u8; 2], tail: u16) -> Vec<u8> {
-        let [high, low] = tail.to_be_bytes();
+    fn key([action, layer]: [u8; 2], tail: i64) -> Vec<u8> {
+        let [.., high, low] = tail.to_be_bytes();
         vec![0, action, layer, high, low]
     }
 
@@ -207,10 +207,10 @@ mod tests {
     fn allowed_rows_go_first_and_mandatory_ones_are_merged_before_one_is_lost() {
         let (mut spool, lost) = (Spool::new(85 * 80), Drops::default());
         for at in 0..40 {
-            spool.add(at, &key(ALLOW, 1 + at as u16), &lost);
+            spool.add(at, &key(ALLOW, 1 + at), &lost);
         }
         for at in 0..40 {
-            spool.add(at, &key(BLOCK, 1 + at as u16), &lost);
+            spool.add(at, &key(BLOCK, 1 + at), &lost);
         }
         assert_eq!(lost.of(Rank::Allowed), 0);
         // One hit, again and again over many flushes.
@@ -229,7 +229,7 @@ mod tests {
     fn even_mandatory_rows_are_bounded_and_counted() {
         let (mut spool, lost) = (Spool::new(85 * 20), Drops::default());
         for at in 0..1000 {
-            spool.add(at, &key(MANDATORY, at as u16), &lost);
+            spool.add(at, &key(MANDATORY, at), &lost);
             assert!(spool.bytes() <= 85 * 20);
         }
         let kept = spool.take().len() as u64;

@@ -17,6 +17,8 @@ use rusqlite::ErrorCode;
 
 use super::day::Day;
 use super::days::{self, Part};
+use super::packed;
+use super::recorder::Rank;
 use super::spool::Held;
 use super::summary::Summary;
 
@@ -91,6 +93,8 @@ pub(super) struct Outcome {
     pub(super) unwritten: Vec<Held>,
     /// The last thing that went wrong.
     pub(super) error: Option<StoreError>,
+    /// How many look-ups the day's file had no room for, by rank.
+    pub(super) refused: Vec<(Rank, u64)>,
     /// Files that were damaged, under their new names.
     pub(super) set_aside: Vec<String>,
 }
@@ -122,7 +126,7 @@ impl Store {
         while let Some(first) = rest.first() {
             let (date, end) = day_of(first.time, &self.zone);
             let later = rest.split_off(rest.partition_point(|row| row.time < end).max(1));
-            match self.write_day(date, &rest, &mut outcome) {
+            match self.write_day(date, &mut rest, &mut outcome) {
                 Ok(()) => {
                     outcome.written += rest.iter().map(|row| row.count).sum::<u64>();
                     self.summary.count(&rest);
@@ -149,22 +153,27 @@ impl Store {
     fn write_day(
         &mut self,
         date: Date,
-        rows: &[Held],
+        rows: &mut Vec<Held>,
         outcome: &mut Outcome,
     ) -> Result<(), StoreError> {
-        match self.try_day(date, rows) {
+        match self.try_day(date, rows, outcome) {
             Err(error) if error.is_damage() => {
                 self.today = None;
                 let path = days::path(&self.folder, date);
                 let aside = days::set_aside(&path).map_err(StoreError::folder(&self.folder))?;
                 outcome.set_aside.push(StoreError::name(&aside));
-                self.try_day(date, rows)
+                self.try_day(date, rows, outcome)
             }
             other => other,
         }
     }
 
-    fn try_day(&mut self, date: Date, rows: &[Held]) -> Result<(), StoreError> {
+    fn try_day(
+        &mut self,
+        date: Date,
+        rows: &mut Vec<Held>,
+        outcome: &mut Outcome,
+    ) -> Result<(), StoreError> {
         if self.today.as_ref().is_none_or(|day| day.date != date) {
             let next = Day::open(&self.folder, date, self.day_bytes)?;
             match self.today.replace(next) {
@@ -173,10 +182,18 @@ impl Store {
             }
         }
         let path = days::path(&self.folder, date);
-        match &mut self.today {
-            Some(day) => day.write(rows).map_err(StoreError::database(&path)),
-            None => Ok(()),
-        }
+        let Some(day) = &mut self.today else {
+            return Ok(());
+        };
+        let least = day.least_admitted().map_err(StoreError::database(&path))?;
+        rows.retain(|row| {
+            let rank = packed::rank(&row.key).unwrap_or(Rank::Allowed);
+            if rank < least {
+                outcome.refused.push((rank, row.count));
+            }
+            rank >= least
+        });
+        day.write(rows).map_err(StoreError::database(&path))
     }
 
     /// After a crash a day before may still have its write-ahead log.

@@ -75,13 +75,12 @@ pub fn incidents<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<Incident> {
             mandatory: row.is_mandatory(),
         };
         let current = latest.get(&key).and_then(|at| all.get_mut(*at));
-        match current.filter(|i| row.time.duration_since(i.first) < LENGTH) {
-            Some(incident) => incident.add(row),
-            None => {
-                let incident = Incident::begun(row, &key);
-                latest.insert(key, all.len());
-                all.push(incident);
-            }
+        if let Some(incident) = current.filter(|i| row.time.duration_since(i.first) < LENGTH) {
+            incident.add(row);
+        } else {
+            let incident = Incident::begun(row, &key);
+            latest.insert(key, all.len());
+            all.push(incident);
         }
     }
     all

@@ -121,6 +121,9 @@ impl Writer {
     }
 
     fn settle(&mut self, outcome: Outcome, now: Timestamp) {
+        for (rank, count) in outcome.refused {
+            self.health.spool.count(rank, count);
+        }
         for file in &outcome.set_aside {
             tracing::error!(file, "query log: damaged file set aside, a new one begun");
             self.health.note_set_aside();
@@ -137,9 +140,10 @@ impl Writer {
         }
         let error = outcome.error.map(|e| e.to_string());
         if self.health.note_outcome(error.clone()) {
-            match error {
-                Some(error) => tracing::error!(error, "query log: cannot write, rows wait"),
-                None => tracing::info!("query log: writing again"),
+            if let Some(error) = error {
+                tracing::error!(error, "query log: cannot write, rows wait");
+            } else {
+                tracing::info!("query log: writing again");
             }
         }
         self.spool.put_back(outcome.unwritten, &self.health.spool);

@@ -1,3 +1,4 @@
 //! The tests that use the crate as others do, in reading order.
 
 mod devices;
+mod querylog;

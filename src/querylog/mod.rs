@@ -1,2 +1,29 @@
-//! Query log
+//! What was asked and what became of it: the only place where pupils' queries
+//! are written down.
+//!
+//! The road of a row: `event` (borrowed, made by the pipeline) → `recorder`
+//! (copied into a worker's own ring by `packed`) → `writer` (one thread: drains,
+//! collapses in `spool`, writes) → `store` (one database a day in `day`, named
+//! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`).
+//! `retention` drops whole days.
+//!
+//! It must never delay an answer: a full ring, a full disk or a broken database
+//! costs rows, in a set order and counted, and nothing else.
+
+pub mod day;
+pub mod days;
 pub mod event;
+pub mod filter;
+pub mod health;
+pub mod log;
+pub mod moment;
+mod packed;
+pub mod read;
+pub mod recorder;
+pub mod retention;
+pub mod row;
+mod spool;
+pub mod store;
+pub mod summary;
+pub mod visits;
+pub mod writer;

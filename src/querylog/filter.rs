@@ -1,0 +1,107 @@
+//! Which rows somebody wants, as a query over one day's file.
+//!
+//! What a filter says is first looked for in the day's small dictionaries, and
+//! only then are rows asked for by index. Every word of the filter is a bound
+//! value, never part of the query's text.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+
+use crate::lists::category::Category;
+use crate::mac::Mac;
+use crate::policy::decision::{Layer, Verdict};
+
+use super::row::reversed;
+
+/// Which rows. The default is all of them, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// From this instant on.
+    pub since: Option<Timestamp>,
+    /// Up to, not including, this instant.
+    pub until: Option<Timestamp>,
+    /// Of this group.
+    pub group: Option<String>,
+    /// Of the device with this id, name, MAC in any spelling, or address.
+    pub device: Option<String>,
+    /// In this category, whether or not it decided.
+    pub category: Option<Category>,
+    /// With this outcome.
+    pub action: Option<Verdict>,
+    /// Decided by this layer.
+    pub layer: Option<Layer>,
+    /// Of this name, in lower case as [`super::row::Row::name`] has it, and all below it.
+    pub name: Option<String>,
+    /// The newest first.
+    pub newest_first: bool,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    /// The conditions of a query, each begun by `AND`, and their values, which
+    /// are numbered from `first` on.
+    pub(super) fn conditions(&self, first: usize) -> (String, Vec<Value>) {
+        let mut sql = String::new();
+        let mut values = Vec::new();
+        let mut add = |condition: &str, value: Value| {
+            let place = format!("?{}", first + values.len());
+            values.push(value);
+            sql.push_str(" AND ");
+            sql.push_str(&condition.replace('$', &place));
+        };
+        if let Some(since) = self.since {
+            add("l.time >= $", since.as_microsecond().into());
+        }
+        if let Some(until) = self.until {
+            add("l.time < $", until.as_microsecond().into());
+        }
+        if let Some(group) = &self.group {
+            add("c.grp = $", group.clone().into());
+        }
+        if let Some(device) = &self.device {
+            let (column, value) = device_key(device);
+            let condition = format!("l.client IN (SELECT id FROM clients WHERE {column})");
+            add(&condition, value.into());
+        }
+        if let Some(category) = self.category {
+            add(
+                "l.ruling IN (SELECT id FROM rulings \
+             WHERE instr(' ' || categories || ' ' || category || ' ', ' ' || $ || ' '))",
+                category.id().to_owned().into(),
+            );
+        }
+        if let Some(action) = self.action {
+            add("r.action = $", action.id().to_owned().into());
+        }
+        if let Some(layer) = self.layer {
+            let condition = "l.ruling IN (SELECT id FROM rulings WHERE layer = $)";
+            add(condition, layer.id().to_owned().into());
+        }
+        if let Some(name) = &self.name {
+            // '/' is the character behind '.'.
+            add(
+                "l.name IN (SELECT id FROM names WHERE reversed = $ \
+             UNION ALL SELECT id FROM names WHERE reversed > $ || '.' AND reversed < $ || '/')",
+                reversed(name).into(),
+            );
+        }
+        (sql, values)
+    }
+}
+
+/// What a person may call a device by, and in which column that stands.
+fn device_key(device: &str) -> (&'static str, String) {
+    if let Ok(ip) = device.parse::<IpAddr>() {
+        return (
+            "ip = $ OR device = $ OR name = $",
+            ip.to_canonical().to_string(),
+        );
+    }
+    match device.parse::<Mac>() {
+        Ok(mac) => ("mac = $", mac.to_string()),
+        Err(_) => ("device = $ OR name = $ COLLATE NOCASE", device.to_owned()),
+    }
+}

@@ -1,0 +1,270 @@
+//! Reading rows back, over many days, while the writer goes on.
+//!
+//! Rows come a page at a time, each page a short read of its own that begins
+//! behind the last row's key: memory is bounded, no reader holds up the writer's
+//! checkpoints, and nothing is read that nobody asks for. A day that cannot be
+//! read is one warning among the rows, and the next day follows.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+
+use crate::policy::decision::{Layer, Verdict};
+
+use super::day::{APPLICATION, VERSION};
+use super::days::{self, Part};
+use super::filter::Filter;
+use super::row::{Row, reversed};
+use super::store::StoreError;
+
+/// How many rows one read takes.
+const PAGE: usize = 2000;
+
+/// A day that is not, or not all, among the rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: cannot be read and is left out: {why}")]
+pub struct Unreadable {
+    /// The file's name.
+    pub file: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The rows that a filter lets through, with a warning for each unreadable day.
+pub struct Rows {
+    filter: Filter,
+    parts: VecDeque<(Part, PathBuf)>,
+    open: Option<OpenDay>,
+    page: VecDeque<Row>,
+    left: usize,
+}
+
+struct OpenDay {
+    path: PathBuf,
+    db: Connection,
+    sql: String,
+    values: Vec<Value>,
+    /// The key of the last row read.
+    last: Option<i64>,
+}
+
+/// Finds the rows of the log in `folder`, whose days are those of `zone`.
+pub fn rows(folder: &Path, zone: &TimeZone, filter: Filter) -> io::Result<Rows> {
+    // A day more at each end, in case the school has changed its zone.
+    let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+    let first = filter
+        .since
+        .map_or(Date::MIN, |at| date(at).saturating_sub(1.day()));
+    let last = filter
+        .until
+        .map_or(Date::MAX, |at| date(at).saturating_add(1.day()));
+    let mut parts: VecDeque<(Part, PathBuf)> = days::parts(folder)?
+        .into_iter()
+        .filter(|(part, path)| match part {
+            Part::Rows(date) => (first..=last).contains(date),
+            Part::SetAside(date) => (first..=last).contains(date) && !is_companion(path),
+            Part::Companion(_) => false,
+        })
+        .collect();
+    parts.make_contiguous().sort_by_key(|(part, _)| part.date());
+    if filter.newest_first {
+        parts.make_contiguous().reverse();
+    }
+    Ok(Rows {
+        left: filter.limit.unwrap_or(usize::MAX),
+        filter,
+        parts,
+        open: None,
+        page: VecDeque::new(),
+    })
+}
+
+fn is_companion(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    ["-wal", "-shm", "-journal"]
+        .iter()
+        .any(|tail| name.ends_with(tail))
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, Unreadable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            if let Some(row) = self.page.pop_front() {
+                self.left -= 1;
+                return Some(Ok(row));
+            }
+            let step = match self.open.take() {
+                Some(day) => self.next_page(day),
+                None => self.next_day()?,
+            };
+            if let Err(unreadable) = step {
+                return Some(Err(unreadable));
+            }
+        }
+        None
+    }
+}
+
+impl Rows {
+    /// `None` after the last day.
+    fn next_day(&mut self) -> Option<Result<(), Unreadable>> {
+        let (part, path) = self.parts.pop_front()?;
+        if let Part::SetAside(_) = part {
+            let why = "it was damaged and has been set aside".to_owned();
+            let file = StoreError::name(&path);
+            return Some(Err(Unreadable { file, why }));
+        }
+        let opened = OpenDay::open(path, &self.filter);
+        Some(opened.map(|day| self.open = Some(day)))
+    }
+
+    fn next_page(&mut self, mut day: OpenDay) -> Result<(), Unreadable> {
+        let wanted = self.left.min(PAGE);
+        self.page = match day.read(wanted, self.filter.newest_first) {
+            Ok(page) => page,
+            Err(e) => return Err(unreadable(&day.path, &e)),
+        };
+        if self.page.len() == wanted {
+            self.open = Some(day);
+        }
+        Ok(())
+    }
+}
+
+impl OpenDay {
+    fn open(path: PathBuf, filter: &Filter) -> Result<Self, Unreadable> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = || {
+            let db = Connection::open_with_flags(&path, flags)?;
+            db.busy_timeout(Duration::from_secs(1))?;
+            let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let application: i32 = db.pragma_query_value(None, "application_id", |r| r.get(0))?;
+            Ok((db, version, application))
+        };
+        let (db, version, application) = opened().map_err(|e| unreadable(&path, &e))?;
+        // A file just begun has no schema yet, and no rows.
+        let empty = (version, application) == (0, 0);
+        if !empty && (version, application) != (VERSION, APPLICATION) {
+            return Err(Unreadable {
+                file: StoreError::name(&path),
+                why: format!("version {version} of the format is unknown"),
+            });
+        }
+        let (sql, values) = if empty {
+            (String::new(), Vec::new())
+        } else {
+            select(filter)
+        };
+        Ok(Self {
+            path,
+            db,
+            sql,
+            values,
+            last: None,
+        })
+    }
+
+    fn read(&mut self, wanted: usize, newest_first: bool) -> rusqlite::Result<VecDeque<Row>> {
+        if self.sql.is_empty() {
+            return Ok(VecDeque::new());
+        }
+        let (after, before) = match (self.last, newest_first) {
+            (None, _) => (i64::MIN, i64::MAX),
+            (Some(last), false) => (last, i64::MAX),
+            (Some(last), true) => (i64::MIN, last),
+        };
+        let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let ends = [after, before, limit].map(Value::Integer);
+        let mut select = self.db.prepare_cached(&self.sql)?;
+        let found = select.query_map(
+            params_from_iter(ends.iter().chain(&self.values)),
+            |columns| Ok((columns.get(0)?, row(columns)?)),
+        )?;
+        let mut page = VecDeque::new();
+        for row in found {
+            let (key, row) = row?;
+            self.last = Some(key);
+            page.push_back(row);
+        }
+        Ok(page)
+    }
+}
+
+fn unreadable(path: &Path, error: &rusqlite::Error) -> Unreadable {
+    Unreadable {
+        file: StoreError::name(path),
+        why: error.to_string(),
+    }
+}
+
+/// The query, and the values behind its first three: after, before, limit.
+fn select(filter: &Filter) -> (String, Vec<Value>) {
+    let (conditions, values) = filter.conditions(4);
+    let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let sql = format!("{SELECT} {conditions} ORDER BY l.time {order} LIMIT ?3");
+    (sql, values)
+}
+
+/// What [`row`] reads, by number. Rows are the outer loop: the dictionaries only
+/// add words to those that are wanted.
+const SELECT: &str = "
+    SELECT l.time, l.count, l.type, n.reversed, c.device, c.name, c.mac, c.ip, c.grp,
+        r.action, r.layer, r.category, r.categories, r.source, r.policy, r.time_trusted
+    FROM lookups l CROSS JOIN clients c ON c.id = l.client
+        CROSS JOIN names n ON n.id = l.name CROSS JOIN rulings r ON r.id = l.ruling
+    WHERE l.time > ?1 AND l.time < ?2";
+
+fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let categories: String = columns.get(12)?;
+    let ip: String = columns.get(7)?;
+    let time: i64 = columns.get(0)?;
+    let action = known(columns, 9, &VERDICTS, Verdict::id)?;
+    Ok(Row {
+        time: Timestamp::from_microsecond(time).map_err(|_| strange(0))?,
+        time_trusted: columns.get(15)?,
+        device: text(columns, 4)?,
+        device_name: text(columns, 5)?,
+        mac: text(columns, 6)?,
+        ip: ip.parse().ok(),
+        group: columns.get(8)?,
+        name: reversed(columns.get_ref(3)?.as_str().map_err(|_| strange(3))?),
+        rtype: columns.get(2)?,
+        action,
+        layer: known(columns, 10, &Layer::ALL, Layer::id)?,
+        category: text(columns, 11)?,
+        categories: categories.split_whitespace().map(str::to_owned).collect(),
+        source: text(columns, 13)?,
+        policy: columns.get::<_, i64>(14)?.cast_unsigned(),
+        count: columns.get::<_, i64>(1)?.unsigned_abs(),
+    })
+}
+
+const VERDICTS: [Verdict; 3] = [Verdict::Allow, Verdict::Block, Verdict::Rewrite];
+
+fn text(columns: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Option<String>> {
+    Ok(Some(columns.get::<_, String>(at)?).filter(|text| !text.is_empty()))
+}
+
+fn known<T: Copy>(
+    columns: &rusqlite::Row<'_>,
+    at: usize,
+    all: &[T],
+    id: fn(T) -> &'static str,
+) -> rusqlite::Result<T> {
+    let word = columns.get_ref(at)?.as_str().map_err(|_| strange(at))?;
+    let found = all.iter().find(|value| id(**value) == word);
+    found.copied().ok_or_else(|| strange(at))
+}
+
+fn strange(column: usize) -> rusqlite::Error {
+    rusqlite::Error::IntegralValueOutOfRange(column, 0)
+}

@@ -316,12 +316,7 @@ impl<'d> Table<'d> {
                         value: key.get_ref().to_string(),
                         place: place.clone(),
                     },
-                    Table::new(
-                        self.document,
-                        map,
-                        place.line,
-                        self.path_of(key.get_ref()),
-                    ),
+                    Table::new(self.document, map, place.line, self.path_of(key.get_ref())),
                 )),
                 None => self.wrong_type(&place, key.get_ref(), "a table", value.get_ref()),
             }
@@ -377,7 +372,8 @@ impl<'d> Table<'d> {
     }
 
     fn place_of(&self, value: &Spanned<DeValue<'_>>) -> Place {
-        self.document.place(self.document.line_of(value.span().start))
+        self.document
+            .place(self.document.line_of(value.span().start))
     }
 
     fn text_of(&self, value: &DeValue<'_>, place: Place, key: &str) -> Option<Placed<String>> {
@@ -440,7 +436,11 @@ mod tests {
         clients.finish();
         let _ = root.strings("block");
         root.finish();
-        let said: Vec<_> = document.into_complaints().iter().map(ToString::to_string).collect();
+        let said: Vec<_> = document
+            .into_complaints()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(
             said,
             [

@@ -1,4 +1,4 @@
 //! Schoolgate.
 pub mod document;
-pub mod name;
 pub mod lists;
+pub mod name;

@@ -196,7 +196,9 @@ fn is_host_character(c: char) -> bool {
 /// A top-level domain has two letters or more, or is an A-label (RFC 3696
 /// section 2; ICANN has delegated none with a digit).
 fn can_be_top_level(label: &str) -> bool {
-    let a_label = label.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+    let a_label = label
+        .get(..4)
+        .is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
     (a_label && label.len() > 4)
         || (label.len() >= 2 && label.bytes().all(|b| b.is_ascii_alphabetic()))
 }
@@ -343,7 +345,10 @@ mod tests {
         check("ｅｘａｍｐｌｅ.com", "example.com");
         check("ß.de", "xn--zca.de");
         check("한국.icom.museum", "xn--3e0b707e.icom.museum");
-        check("xn----7sbhlqiujscje.xn--p1ai", "xn----7sbhlqiujscje.xn--p1ai");
+        check(
+            "xn----7sbhlqiujscje.xn--p1ai",
+            "xn----7sbhlqiujscje.xn--p1ai",
+        );
         check("xn---mllerk1va.com", "bad punycode");
         check("abc.xn--", "bad punycode");
         check("abc.xn--asd", "bad punycode");
@@ -359,7 +364,10 @@ mod tests {
         check("http://example.com/path", "URL, not a name");
         check("example.com:8443", "port behind a name");
         check("sub.*.example.com", "wildcard only as first label");
-        check(&format!("{}.cc", "a".repeat(63)), &format!("{}.cc", "a".repeat(63)));
+        check(
+            &format!("{}.cc", "a".repeat(63)),
+            &format!("{}.cc", "a".repeat(63)),
+        );
         check(&format!("{}.cc", "a".repeat(64)), "name or label too long");
     }
 
@@ -367,7 +375,10 @@ mod tests {
     fn suffixes_and_within() {
         let name = Name::parse("a.b.example.com").unwrap();
         let all: Vec<_> = name.as_ref().suffixes().map(|n| n.to_string()).collect();
-        assert_eq!(all, ["a.b.example.com", "b.example.com", "example.com", "com"]);
+        assert_eq!(
+            all,
+            ["a.b.example.com", "b.example.com", "example.com", "com"]
+        );
         let parent = Name::parse("example.com").unwrap();
         assert!(name.as_ref().is_within(parent.as_ref()));
         assert!(parent.as_ref().is_within(parent.as_ref()));

@@ -212,7 +212,9 @@ impl FromIterator<Category> for CategorySet {
 
 impl fmt::Debug for CategorySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter().map(Category::id)).finish()
+        f.debug_set()
+            .entries(self.iter().map(Category::id))
+            .finish()
     }
 }
 
@@ -234,7 +236,10 @@ mod tests {
         for category in Category::all() {
             let facts = category.facts().unwrap();
             assert_eq!(Category::named(&facts.id), Some(category));
-            assert!(facts.says.ends_with('.') && facts.says.len() > 20, "{category}");
+            assert!(
+                facts.says.ends_with('.') && facts.says.len() > 20,
+                "{category}"
+            );
         }
     }
 

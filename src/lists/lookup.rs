@@ -56,6 +56,8 @@ pub enum Scope {
     Exact,
     /// The name and everything below it.
     Subtree,
+    /// Everything below the name and not itself: `*.x` of a zone.
+    Below,
 }
 
 /// One source's reason to list a name.
@@ -71,8 +73,10 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Membership {
     entries: Box<[Entry]>,
-    exact: CategorySet,
-    subtree: CategorySet,
+    /// Said of the listed name itself.
+    here: CategorySet,
+    /// Said of every name below it.
+    below: CategorySet,
 }
 
 /// One compiled generation of lists, ready to be asked.
@@ -85,6 +89,9 @@ pub struct Lists {
     names: Fst<Mmap>,
     mandatory: Option<Mandatory>,
     addresses: Box<[(AddressRange, u16)]>,
+    /// The highest address of this range and all before it: where a search
+    /// that goes back may stop, for ranges may lie inside each other.
+    reach: Box<[u128]>,
     memberships: Box<[Membership]>,
     sources: Box<[Source]>,
 }
@@ -112,7 +119,7 @@ pub struct AddressRange {
 pub struct Covering {
     /// Every category of the name and of listed ancestors that reach it.
     pub categories: CategorySet,
-    /// Those of `categories` that a subtree entry gave.
+    /// Those of `categories` that hold for every name below the asked one too.
     pub subtree: CategorySet,
     hits: [Option<Hit>; KEPT_HITS],
     mandatory: Option<Hit>,
@@ -157,12 +164,21 @@ impl Lists {
             .collect();
         let mut addresses = parts.addresses;
         addresses.sort_unstable();
+        let mut highest = 0;
+        let reach = addresses
+            .iter()
+            .map(|(range, _)| {
+                highest = range.last.max(highest);
+                highest
+            })
+            .collect();
         Self {
             generation: parts.generation,
             serial: LOADED.fetch_add(1, Ordering::Relaxed),
             names: parts.names,
             mandatory: parts.mandatory,
             addresses: addresses.into_boxed_slice(),
+            reach,
             memberships,
             sources,
         }
@@ -202,8 +218,12 @@ impl Lists {
     pub fn covering_address(&self, address: IpAddr) -> Covering {
         let mut covering = Covering::default();
         let number = address_number(address);
-        for &(range, membership) in &self.addresses {
-            if range.first > number {
+        let before = self
+            .addresses
+            .partition_point(|(range, _)| range.first <= number);
+        let candidates = self.addresses.iter().zip(&self.reach).take(before);
+        for (&(range, membership), &reach) in candidates.rev() {
+            if reach < number {
                 break;
             }
             if number <= range.last {
@@ -265,7 +285,7 @@ impl Lists {
             .map_or(&[][..], |m| &m.entries);
         entries
             .iter()
-            .filter(move |e| hit.whole || e.scope == Scope::Subtree)
+            .filter(move |e| e.scope.reaches(hit.whole))
             .filter_map(|e| self.sources.get(usize::from(e.source)))
     }
 
@@ -318,17 +338,16 @@ impl Lists {
         let Some(membership) = self.memberships.get(usize::from(hit.membership)) else {
             return;
         };
-        let exact = if hit.whole {
-            membership.exact
+        let found = if hit.whole {
+            membership.here
         } else {
-            CategorySet::EMPTY
+            membership.below
         };
-        let found = membership.subtree.union(exact);
         if found.is_empty() {
             return;
         }
         covering.categories = covering.categories.union(found);
-        covering.subtree = covering.subtree.union(membership.subtree);
+        covering.subtree = covering.subtree.union(found.both(membership.below));
         if let Some(free) = covering.hits.iter_mut().find(|h| h.is_none()) {
             *free = Some(hit);
         } else if let Some(last) = covering.hits.last_mut() {
@@ -398,19 +417,32 @@ impl Covering {
     }
 }
 
+impl Scope {
+    /// Whether an entry of this scope speaks of the listed name itself
+    /// (`whole`), or of a name below it.
+    #[must_use]
+    pub fn reaches(self, whole: bool) -> bool {
+        match self {
+            Self::Exact => whole,
+            Self::Subtree => true,
+            Self::Below => !whole,
+        }
+    }
+}
+
 impl Membership {
     fn new(entries: Vec<Entry>, sources: &[Source]) -> Self {
-        let of = |scope| {
+        let of = |whole| {
             entries
                 .iter()
-                .filter(|e| e.scope == scope)
+                .filter(|e| e.scope.reaches(whole))
                 .filter_map(|e| sources.get(usize::from(e.source)))
                 .map(|s| s.category)
                 .collect()
         };
         Self {
-            exact: of(Scope::Exact),
-            subtree: of(Scope::Subtree),
+            here: of(true),
+            below: of(false),
             entries: entries.into_boxed_slice(),
         }
     }

@@ -10,6 +10,7 @@ pub mod compile;
 pub mod decide;
 pub mod decision;
 pub mod document;
+pub mod explain;
 pub mod group;
 pub mod timetable;
 

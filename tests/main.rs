@@ -1,1 +1,6 @@
+//! The tests that see the product from outside, in one binary.
 
+mod configuration;
+mod decisions;
+mod demo_lists;
+mod settings;

@@ -145,6 +145,17 @@ pub fn warnings(document: &PolicyDocument) -> Vec<Complaint> {
         let blocked = group.during.iter().filter(|d| d.blocks);
         let blocked = blocked.fold(group.block, |all, d| all.union(d.categories));
         for during in group.during.iter().filter(|d| !d.blocks) {
+            let closes = group.during.iter().filter(|d| d.blocks);
+            for other in closes {
+                if let Some(both) = other.categories.both(during.categories).first() {
+                    let message = format!(
+                        "group \"{}\" allows \"{both}\" during {} and blocks it during {}; \
+                         where they overlap, blocking wins",
+                        group.id.value, during.timetable.value, other.timetable.value
+                    );
+                    complain(&mut found, &during.timetable.place, message);
+                }
+            }
             if let Some(open) = during.categories.without(blocked).first() {
                 let message = format!(
                     "group \"{}\" allows \"{open}\" during {}, but never blocks it",

@@ -85,20 +85,24 @@ impl Policy {
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Moment {
         let trusted = now >= self.not_before;
-        // Expiring exceptions are edges too, for whomever they are.
-        let expiries = || self.exceptions.iter().filter_map(|e| e.expires);
-        let next_expiry = expiries().filter(|t| *t > now).min();
+        // Expiring exceptions are edges too; a device may be in any group.
+        let next_expiry = |group| {
+            let all = self.exceptions.iter();
+            let its = all.filter(|e| e.is_for_group(group) || !e.devices.is_empty());
+            its.filter_map(|e| e.expires).filter(|t| *t > now).min()
+        };
         // A timetable without an edge in sight is asked again at the horizon.
         let far = now.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
         let groups: Box<[_]> = self
             .groups
             .iter()
-            .map(|group| {
+            .zip(0..)
+            .map(|(group, index)| {
                 if !trusted {
                     return (strictest(group), self.not_before);
                 }
                 let (mut added, mut removed) = (CategorySet::EMPTY, CategorySet::EMPTY);
-                let mut edge = next_expiry.unwrap_or(far);
+                let mut edge = next_expiry(GroupIndex(index)).unwrap_or(far);
                 for during in &group.during {
                     let Some(timetable) = self.timetables.get(during.timetable) else {
                         continue;

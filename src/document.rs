@@ -7,6 +7,8 @@
 //! complaint rather than the end. Callers go on with what was right, so that
 //! one run of `check` shows all there is to mend.
 
+mod words;
+
 use std::cell::RefCell;
 use std::fmt;
 
@@ -55,6 +57,7 @@ pub struct Document<'i> {
     text: &'i str,
     root: Spanned<DeTable<'i>>,
     complaints: RefCell<Vec<Complaint>>,
+    absent: RefCell<Vec<String>>,
 }
 
 impl<'i> Document<'i> {
@@ -66,7 +69,8 @@ impl<'i> Document<'i> {
             file: file.to_owned(),
             text,
             root,
-            complaints: RefCell::new(Vec::new()),
+            complaints: RefCell::default(),
+            absent: RefCell::default(),
         };
         for error in errors {
             let line = error.span().map_or(0, |span| document.line_of(span.start));
@@ -79,6 +83,13 @@ impl<'i> Document<'i> {
     #[must_use]
     pub fn root(&self) -> Table<'_> {
         Table::new(self, self.root.get_ref(), 0, String::new())
+    }
+
+    /// The keys that were asked for and are not there, as `clients.allow`: a test
+    /// that an example shows every setting needs them.
+    #[must_use]
+    pub fn absent(&self) -> Vec<String> {
+        self.absent.borrow().clone()
     }
 
     /// Every complaint, in the order of the file.
@@ -367,7 +378,10 @@ impl<'d> Table<'d> {
 
     fn value(&self, key: &'static str) -> Option<(&'d DeValue<'d>, Place)> {
         self.asked.borrow_mut().push(key);
-        let value = self.map.get(key)?;
+        let Some(value) = self.map.get(key) else {
+            self.document.absent.borrow_mut().push(self.path_of(key));
+            return None;
+        };
         Some((value.get_ref(), self.place_of(value)))
     }
 
@@ -408,17 +422,19 @@ pub fn choices<'c>(word: &str, all: impl IntoIterator<Item = &'c str>) -> String
     let mut all: Vec<&str> = all.into_iter().collect();
     all.sort_unstable();
     all.dedup();
-    let nearest = all
-        .iter()
-        .map(|choice| (strsim::osa_distance(word, choice), *choice))
-        .min();
-    match nearest {
-        Some((distance, choice)) if distance <= 1 + word.chars().count() / 4 => {
-            format!("did you mean \"{choice}\"?")
-        }
-        Some(_) => format!("choose from: {}", all.join(", ")),
-        None => "there is nothing to choose from".to_owned(),
+    match nearest(word, all.iter().copied()) {
+        Some(choice) => format!("did you mean \"{choice}\"?"),
+        None if all.is_empty() => "there is nothing to choose from".to_owned(),
+        None => format!("choose from: {}", all.join(", ")),
     }
+}
+
+/// The choice that `word` is most likely a slip of, if any is near.
+#[must_use]
+pub fn nearest<'c>(word: &str, all: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let distance = |choice: &'c str| (strsim::osa_distance(word, choice), choice);
+    let (distance, choice) = all.into_iter().map(distance).min()?;
+    (distance <= 1 + word.chars().count() / 4).then_some(choice)
 }
 
 #[cfg(test)]

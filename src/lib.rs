@@ -1,6 +1,7 @@
 //! Schoolgate.
 pub mod devices;
 pub mod dns;
+pub mod configuration;
 pub mod document;
 pub mod lists;
 pub mod mac;
@@ -8,3 +9,4 @@ pub mod metrics;
 pub mod name;
 pub mod policy;
 pub mod querylog;
+pub mod settings;

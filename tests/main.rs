@@ -2,3 +2,8 @@
 
 mod devices;
 mod querylog;
+//! The tests that see the product from outside, in one binary.
+mod configuration;
+mod decisions;
+mod demo_lists;
+mod settings;

@@ -125,6 +125,13 @@ impl Category {
         self.facts().is_some_and(|facts| facts.background)
     }
 
+    /// Whether it is about content that is illegal to offer or to hold.
+    #[must_use]
+    pub fn is_illegal(self) -> bool {
+        self.facts()
+            .is_some_and(|facts| facts.theme == Theme::Illegal)
+    }
+
     /// A small number, below 64, for tables of counters.
     #[must_use]
     pub fn index(self) -> usize {

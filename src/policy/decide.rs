@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::decision::{Decision, Layer, Verdict};
 use super::group::{Exception, Group};
+use super::timetable::HORIZON;
 use super::{Asker, GroupIndex, Policy};
 use crate::lists::category::CategorySet;
 use crate::lists::lookup::{Covering, Scope};
@@ -31,6 +32,8 @@ impl Trace for () {
 pub struct Moment {
     /// The moment itself; none while the clock is not trusted.
     now: Option<Timestamp>,
+    /// From when it holds.
+    from: Timestamp,
     /// Per group: what is blocked, and when that may next change.
     groups: Box<[(CategorySet, Timestamp)]>,
     /// From when on it holds: a clock that is set back ends it too.
@@ -44,6 +47,13 @@ impl Moment {
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.now.is_some()
+    }
+
+    /// Whether it still holds at `now`; not before it was made, for a clock may
+    /// be set back.
+    #[must_use]
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
     }
 
     /// What `group` blocks.
@@ -77,33 +87,36 @@ impl Policy {
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Moment {
         let trusted = now >= self.not_before;
-        // Expiring exceptions are edges too, for whomever they are.
-        let expiries = || self.exceptions.iter().filter_map(|e| e.expires);
-        let next_expiry = expiries().filter(|t| *t > now).min();
-        let far = Timestamp::MAX;
+        // Expiring exceptions are edges too; a device may be in any group.
+        let next_expiry = |group| {
+            let all = self.exceptions.iter();
+            let its = all.filter(|e| e.is_for_group(group) || !e.devices.is_empty());
+            its.filter_map(|e| e.expires).filter(|t| *t > now).min()
+        };
+        // A timetable without an edge in sight is asked again at the horizon.
+        let far = now.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
         let groups: Box<[_]> = self
             .groups
             .iter()
-            .map(|group| {
+            .zip(0..)
+            .map(|(group, index)| {
                 if !trusted {
-                    return (strictest(group), now.max(self.not_before));
+                    return (strictest(group), self.not_before);
                 }
-                let (mut blocked, mut removed) = (group.block, CategorySet::EMPTY);
-                let mut edge = next_expiry.unwrap_or(far);
+                let (mut added, mut removed) = (CategorySet::EMPTY, CategorySet::EMPTY);
+                let mut edge = next_expiry(GroupIndex(index)).unwrap_or(far);
                 for during in &group.during {
                     let Some(timetable) = self.timetables.get(during.timetable) else {
                         continue;
                     };
                     if timetable.holds_at(now, &self.zone) {
-                        blocked = blocked.union(during.add);
+                        added = added.union(during.add);
                         removed = removed.union(during.remove);
                     }
                     edge = edge.min(timetable.next_edge(now, &self.zone).unwrap_or(far));
                 }
                 // Where one period adds what another removes, blocking wins.
-                let added = blocked.without(group.block);
-                let blocked = group.block.without(removed).union(added);
-                (blocked, edge)
+                (group.block.without(removed).union(added), edge)
             })
             .collect();
         Moment {

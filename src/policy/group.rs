@@ -22,6 +22,9 @@ pub const MAX_GROUPS: usize = 64;
 pub struct Group {
     /// The id in policy, inventory and logs.
     pub id: Box<str>,
+    /// Whether it is in force. One that is not stands here with the rules of
+    /// the unknown, so that nobody who asks for its rules can forget (M14).
+    pub enabled: bool,
     /// Blocked at every hour that no timetable says otherwise.
     pub block: CategorySet,
     /// What named periods add or remove.
@@ -71,6 +74,16 @@ pub enum BlockedAnswer {
     Page,
 }
 
+/// What a blocked question gets, once its type and reach are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in `BlockedAnswer`")]
+pub enum Refusal {
+    Nxdomain,
+    Nodata,
+    Null,
+    Page,
+}
+
 /// Which addresses belong to which group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(Box<[(Network, GroupIndex)]>);
@@ -108,8 +121,40 @@ pub struct Exception {
     pub expires: Option<Timestamp>,
     /// Why the school wants it.
     pub reason: Box<str>,
+    /// Who asked for it, if that was written down.
+    pub requested_by: Option<Box<str>>,
     /// Where it stands, for `why`: `policy.toml:40`.
     pub place: Box<str>,
+}
+
+impl BlockedAnswer {
+    /// What a blocked question gets. `below_too`: everything below its name is
+    /// blocked as well, so that NXDOMAIN may be said of it (RFC 8020, R-94).
+    /// `for_address`: it asks for A or AAAA; other types have no address to be
+    /// given (A2).
+    #[must_use]
+    pub fn to_question(self, below_too: bool, for_address: bool) -> Refusal {
+        match self {
+            Self::Nxdomain => Refusal::Nxdomain,
+            Self::Default if below_too => Refusal::Nxdomain,
+            Self::Null if for_address => Refusal::Null,
+            Self::Page if for_address => Refusal::Page,
+            _ => Refusal::Nodata,
+        }
+    }
+}
+
+impl Refusal {
+    /// The word in JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Nxdomain => "nxdomain",
+            Self::Nodata => "nodata",
+            Self::Null => "null",
+            Self::Page => "page",
+        }
+    }
 }
 
 impl Networks {
@@ -173,6 +218,18 @@ impl Network {
         self.holds(other.address) || other.holds(self.address)
     }
 
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.prefix <= other.prefix && self.holds(other.address)
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
     /// The number of leading bits that count.
     #[must_use]
     pub fn prefix(self) -> u8 {
@@ -194,6 +251,14 @@ impl Network {
     }
 }
 
+impl std::str::FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
 impl std::fmt::Display for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
@@ -210,6 +275,11 @@ impl Exceptions {
                 .entry(exception.name.clone())
                 .or_default()
                 .push(index);
+        }
+        // Of one name's, the one about the name alone says more than the one
+        // about all below it; then the order of the file.
+        for here in by_name.values_mut() {
+            here.sort_by_key(|i| all.get(*i).map(|e| e.scope != Scope::Exact));
         }
         let opened_below = all
             .iter()
@@ -236,8 +306,8 @@ impl Exceptions {
     }
 
     /// The exception that speaks on `name` for `asker`: that of the longest
-    /// name (M12); of one name's, a device's own before its group's. One that
-    /// has expired is silent.
+    /// name (M12); of one name's, a device's own before its group's, then the
+    /// exact one before its subtree's. One that has expired is silent.
     #[must_use]
     pub fn covering(
         &self,
@@ -272,7 +342,8 @@ impl Exception {
     /// Whether it is for everybody in `group`.
     #[must_use]
     pub fn is_for_group(&self, group: GroupIndex) -> bool {
-        self.groups >> group.0 & 1 == 1
+        let bits = self.groups.checked_shr(group.0.into());
+        bits.unwrap_or_default() & 1 == 1
     }
 
     /// Whether it counts at `now`. Without a trusted clock what opens and may

@@ -6,8 +6,11 @@
 //! carries the number of the one that decided. Nothing in here opens a file,
 //! reads a clock or takes a lock: same arguments, same answer.
 
+pub mod compile;
 pub mod decide;
 pub mod decision;
+pub mod document;
+pub mod explain;
 pub mod group;
 pub mod timetable;
 
@@ -29,6 +32,8 @@ pub struct Policy {
     pub school: Box<str>,
     /// The zone of its timetables and its log days.
     pub zone: TimeZone,
+    /// Who must agree to a change of it.
+    pub rule: document::ChangeRule,
     /// The groups; a device belongs to exactly one.
     pub groups: Box<[Group]>,
     /// The group of whoever is not known.

@@ -1,0 +1,388 @@
+//! Typed → meant: references become indices, and what contradicts itself is
+//! found.
+//!
+//! It says everything that is wrong at once and never repairs by guessing: a
+//! policy with one mistake is no policy, and the one that serves goes on
+//! serving. Whether a policy is valid does not depend on the clock, so what was
+//! valid yesterday starts again tomorrow; an exception that has expired is
+//! silent, not wrong.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::document::{PolicyDocument, TypedException, TypedGroup, illegal};
+use super::group::{During, Exception, Exceptions, Group, MAX_GROUPS, Networks};
+use super::{DeviceIndex, GroupIndex, Policy};
+use crate::document::{Complaint, Place, Placed, choices};
+use crate::lists::category::CategorySet;
+use crate::lists::lookup::{Lists, Scope};
+use crate::name::Name;
+
+/// The inventory, as far as exceptions refer to it.
+pub struct KnownDevices<'a> {
+    /// The index of an id.
+    pub index: &'a dyn Fn(&str) -> Option<u32>,
+    /// Every id, for hints.
+    pub ids: &'a [&'a str],
+}
+
+/// What a policy adds to its lists.
+pub struct Live {
+    /// Counts activations.
+    pub number: u64,
+    /// No true clock is earlier: when the lists were compiled (R-133g).
+    pub not_before: Timestamp,
+    /// The compiled lists.
+    pub lists: Arc<Lists>,
+}
+
+/// Makes a policy of the text of a `policy.toml`, or says all that is wrong.
+pub fn compile(
+    file: &str,
+    text: &str,
+    devices: &KnownDevices<'_>,
+    live: Live,
+) -> Result<Policy, Vec<Complaint>> {
+    let (document, mut complaints) = PolicyDocument::read(file, text);
+    complaints.extend(mistakes(&document, devices));
+    complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
+    if complaints.is_empty() {
+        return Ok(policy(document, devices, live));
+    }
+    complaints.sort();
+    Err(complaints)
+}
+
+/// All that is wrong between the parts of a policy, lists aside.
+#[must_use]
+pub fn mistakes(document: &PolicyDocument, devices: &KnownDevices<'_>) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let whole_file = Place {
+        file: document.file.clone(),
+        line: 0,
+    };
+    match document.groups.get(MAX_GROUPS) {
+        _ if document.groups.is_empty() => {
+            let message = "there is no group; write at least [groups.pupil] and [groups.staff]";
+            complain(&mut found, &whole_file, message.to_owned());
+        }
+        Some(group) => {
+            let message = format!("there are more than {MAX_GROUPS} groups");
+            complain(&mut found, &group.id.place, message);
+        }
+        None => {}
+    }
+    if let Some(unknown) = &document.unknown
+        && let Some(index) = group_named(document, unknown, &mut found)
+        && !document
+            .groups
+            .get(usize::from(index.0))
+            .is_none_or(|g| g.enabled)
+    {
+        let message = format!(
+            "group \"{}\" is for unknown devices and cannot be disabled",
+            unknown.value
+        );
+        complain(&mut found, &unknown.place, message);
+    }
+    networks_that_meet(document, &mut found);
+    for group in &document.groups {
+        timetables_of(group, document, &mut found);
+    }
+    for exception in &document.exceptions {
+        for group in &exception.groups {
+            group_named(document, group, &mut found);
+        }
+        for device in &exception.devices {
+            if (devices.index)(&device.value).is_none() {
+                let hint = near_or(&device.value, devices.ids, "see devices.csv");
+                let message = format!("there is no device \"{}\"; {hint}", device.value);
+                complain(&mut found, &device.place, message);
+            }
+        }
+        too_wide(exception, &mut found);
+    }
+    contradictions(&document.exceptions, &mut found);
+    found
+}
+
+/// Exceptions that would open what a mandatory list covers (R-04). The message
+/// does not say which list (R-09).
+#[must_use]
+pub fn lifts_of_the_mandatory(document: &PolicyDocument, lists: &Lists) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let lifting = document.exceptions.iter().filter(|e| e.allows);
+    for exception in lifting {
+        let name = &exception.name;
+        if lists.covering(name.value.as_ref()).is_mandatory() {
+            let message = format!(
+                "{} is illegal content; nobody can allow it, so remove this exception",
+                name.value
+            );
+            complain(&mut found, &name.place, message);
+        }
+    }
+    found
+}
+
+/// What is not wrong but worth a look, for `check`.
+#[must_use]
+pub fn warnings(document: &PolicyDocument) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    if document.groups.iter().filter(|g| g.enabled).count() == 1 {
+        let place = Place {
+            file: document.file.clone(),
+            line: 0,
+        };
+        // R-50.
+        let message = "one group for everybody; the DfE standard asks for at least a pupil \
+                       and a staff profile";
+        complain(&mut found, &place, message.to_owned());
+    }
+    for group in &document.groups {
+        let blocked = group.during.iter().filter(|d| d.blocks);
+        let blocked = blocked.fold(group.block, |all, d| all.union(d.categories));
+        for during in group.during.iter().filter(|d| !d.blocks) {
+            let closes = group.during.iter().filter(|d| d.blocks);
+            for other in closes {
+                if let Some(both) = other.categories.both(during.categories).first() {
+                    let message = format!(
+                        "group \"{}\" allows \"{both}\" during {} and blocks it during {}; \
+                         where they overlap, blocking wins",
+                        group.id.value, during.timetable.value, other.timetable.value
+                    );
+                    complain(&mut found, &during.timetable.place, message);
+                }
+            }
+            if let Some(open) = during.categories.without(blocked).first() {
+                let message = format!(
+                    "group \"{}\" allows \"{open}\" during {}, but never blocks it",
+                    group.id.value, during.timetable.value
+                );
+                complain(&mut found, &during.timetable.place, message);
+            }
+        }
+    }
+    found
+}
+
+fn complain(found: &mut Vec<Complaint>, place: &Place, message: String) {
+    found.push(Complaint {
+        place: place.clone(),
+        message,
+    });
+}
+
+/// As [`choices`], without reciting a long inventory.
+fn near_or(word: &str, all: &[&str], otherwise: &str) -> String {
+    crate::document::nearest(word, all.iter().copied()).map_or_else(
+        || otherwise.to_owned(),
+        |near| format!("did you mean \"{near}\"?"),
+    )
+}
+
+fn group_named(
+    document: &PolicyDocument,
+    id: &Placed<String>,
+    found: &mut Vec<Complaint>,
+) -> Option<GroupIndex> {
+    let index = document.group_named(&id.value);
+    if index.is_none() {
+        let hint = choices(&id.value, document.group_ids());
+        let message = format!("there is no group \"{}\"; {hint}", id.value);
+        complain(found, &id.place, message);
+    }
+    index
+}
+
+/// Equal prefixes would leave it to chance which group a device is in; a longer
+/// one inside a shorter one says what it means (M8).
+fn networks_that_meet(document: &PolicyDocument, found: &mut Vec<Complaint>) {
+    let mut seen: HashMap<_, (&TypedGroup, &Place)> = HashMap::new();
+    for group in &document.groups {
+        for network in &group.networks {
+            let id = &group.id.value;
+            if let Some((other, place)) = seen.get(&network.value) {
+                let also = if other.id.value == *id {
+                    format!("stands twice in group \"{id}\"")
+                } else {
+                    format!("is in group \"{}\" and in group \"{id}\"", other.id.value)
+                };
+                let message = format!("network {} {also}; see line {}", network.value, place.line);
+                complain(found, &network.place, message);
+            } else {
+                seen.insert(network.value, (group, &network.place));
+            }
+        }
+    }
+}
+
+fn timetables_of(group: &TypedGroup, document: &PolicyDocument, found: &mut Vec<Complaint>) {
+    let known = || document.timetables.iter().map(|t| &*t.value.id);
+    for during in &group.during {
+        let id = &during.timetable;
+        if !known().any(|other| other == id.value) {
+            let hint = choices(&id.value, known());
+            let message = format!(
+                "group \"{}\": there is no timetable \"{}\"; {hint}",
+                group.id.value, id.value
+            );
+            complain(found, &id.place, message);
+        }
+        let opposite = |other: &&super::document::TypedDuring| {
+            !during.blocks && other.blocks && other.timetable.value == id.value
+        };
+        let both = group.during.iter().find(opposite);
+        let both = both.and_then(|other| other.categories.both(during.categories).first());
+        if let Some(category) = both {
+            let message = format!(
+                "group \"{}\" both blocks and allows \"{category}\" during {}",
+                group.id.value, id.value
+            );
+            complain(found, &id.place, message);
+        }
+    }
+}
+
+/// `co.uk` is nobody's site; to allow it would be to switch the filter off.
+fn too_wide(exception: &TypedException, found: &mut Vec<Complaint>) {
+    let text = exception.name.value.to_string();
+    let suffix = psl::suffix(text.as_bytes());
+    let public = suffix.is_some_and(|s| s.typ() == Some(psl::Type::Icann) && s == text.as_bytes());
+    if exception.allows && exception.scope == Scope::Subtree && public {
+        let message = format!("{text} is not one site but a whole domain of them; name the site");
+        complain(found, &exception.name.place, message);
+    }
+}
+
+/// One name, one reach, one group or device: one exception.
+fn contradictions(all: &[TypedException], found: &mut Vec<Complaint>) {
+    let mut seen: HashMap<(&Name, Scope), Vec<&TypedException>> = HashMap::new();
+    for exception in all {
+        let place = &exception.name.place;
+        let earlier = seen
+            .entry((&exception.name.value, exception.scope))
+            .or_default();
+        for other in earlier.iter() {
+            let shared = shared("group", &exception.groups, &other.groups)
+                .or_else(|| shared("device", &exception.devices, &other.devices));
+            let Some(whom) = shared else {
+                continue;
+            };
+            let what = if exception.allows == other.allows {
+                "stands twice"
+            } else {
+                "is both allowed and denied"
+            };
+            let (name, line) = (&exception.name.value, other.name.place.line);
+            let message = format!("{name} {what} for {whom}; see line {line}");
+            complain(found, place, message);
+        }
+        earlier.push(exception);
+    }
+}
+
+fn shared(what: &str, these: &[Placed<String>], those: &[Placed<String>]) -> Option<String> {
+    let both = |id: &&Placed<String>| those.iter().any(|other| other.value == id.value);
+    let found = these.iter().find(both)?;
+    Some(format!("{what} \"{}\"", found.value))
+}
+
+/// Only called when nothing is wrong: then every reference is good.
+fn policy(document: PolicyDocument, devices: &KnownDevices<'_>, live: Live) -> Policy {
+    let unknown = document.unknown.as_ref();
+    let unknown = unknown.and_then(|id| document.group_named(&id.value));
+    let unknown = unknown.unwrap_or(GroupIndex(0));
+    let groups = document.groups.iter().map(|g| group(g, unknown, &document));
+    let networks = document.groups.iter().zip(0..).flat_map(|(group, index)| {
+        let networks = group.networks.iter();
+        networks.map(move |network| (network.value, GroupIndex(index)))
+    });
+    let exceptions = document.exceptions.iter();
+    let exceptions = exceptions.map(|e| exception(e, unknown, &document, devices));
+    Policy {
+        number: live.number,
+        groups: groups.collect(),
+        unknown,
+        networks: Networks::new(networks.collect()),
+        exceptions: Exceptions::new(exceptions.collect()),
+        lists: live.lists,
+        not_before: live.not_before,
+        rule: document.rule,
+        school: document.school.into(),
+        zone: document.zone,
+        timetables: document.timetables.into_iter().map(|t| t.value).collect(),
+    }
+}
+
+/// The rules of a disabled group are those of the unknown (M14).
+fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> Group {
+    let stand_in = document.groups.get(usize::from(unknown.0));
+    let rules = match stand_in {
+        Some(stand_in) if !typed.enabled => stand_in,
+        _ => typed,
+    };
+    let during = rules.during.iter().filter_map(|during| {
+        let id = &during.timetable.value;
+        let mut timetables = document.timetables.iter();
+        let timetable = timetables.position(|t| *t.value.id == **id)?;
+        let (add, remove) = if during.blocks {
+            (during.categories, CategorySet::EMPTY)
+        } else {
+            (CategorySet::EMPTY, during.categories)
+        };
+        Some(During {
+            timetable,
+            add,
+            remove,
+        })
+    });
+    Group {
+        id: typed.id.value.as_str().into(),
+        enabled: typed.enabled,
+        // Nobody needs to say it of illegal content, nor can leave it out.
+        block: rules.block.union(illegal()),
+        during: during.collect(),
+        safe_search: rules.safe_search,
+        answer: rules.answer.value,
+        log: rules.log,
+    }
+}
+
+fn exception(
+    typed: &TypedException,
+    unknown: GroupIndex,
+    document: &PolicyDocument,
+    devices: &KnownDevices<'_>,
+) -> Exception {
+    let named = |group: GroupIndex| {
+        let id = document
+            .groups
+            .get(usize::from(group.0))
+            .map(|g| &g.id.value);
+        typed.groups.iter().any(|named| Some(&named.value) == id)
+    };
+    let bits = document.groups.iter().zip(0..).filter(|(group, index)| {
+        let rules = if group.enabled {
+            GroupIndex(*index)
+        } else {
+            unknown
+        };
+        named(rules)
+    });
+    let index = |id: &Placed<String>| (devices.index)(&id.value).map(DeviceIndex);
+    let place = &typed.name.place;
+    Exception {
+        name: typed.name.value.clone(),
+        scope: typed.scope,
+        allows: typed.allows,
+        groups: bits.fold(0, |all, (_, index)| all | 1 << index),
+        devices: typed.devices.iter().filter_map(index).collect(),
+        expires: typed.expires,
+        reason: typed.reason.as_str().into(),
+        requested_by: typed.requested_by.as_deref().map(Into::into),
+        place: format!("{}:{}", place.file, place.line).into(),
+    }
+}

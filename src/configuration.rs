@@ -56,14 +56,16 @@ impl Configuration {
             complaints.extend(found);
             settings.relative_to(folder)
         });
-        let texts = PolicyTexts::read(folder, &mut complaints);
-        let document = texts.as_ref().map(|texts| {
-            let (document, found) = PolicyDocument::read(POLICY, &texts.policy);
+        let policy = text_of(folder, POLICY, &mut complaints);
+        let devices = text_of(folder, DEVICES, &mut complaints);
+        let document = policy.as_ref().map(|text| {
+            let (document, found) = PolicyDocument::read(POLICY, text);
             complaints.extend(found);
             let with = |devices: &KnownDevices<'_>| compile::mistakes(&document, devices);
-            complaints.extend(texts.with_devices(with));
+            complaints.extend(with_devices(devices.as_deref(), with));
             document
         });
+        let texts = policy.zip(devices);
         let mut warnings = Vec::new();
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
@@ -73,13 +75,15 @@ impl Configuration {
             warnings.extend(compile::warnings(document));
         }
         match (settings, document, texts) {
-            (Some(settings), Some(document), Some(texts)) if complaints.is_empty() => Ok(Self {
-                folder: folder.to_owned(),
-                settings,
-                document,
-                texts,
-                warnings,
-            }),
+            (Some(settings), Some(document), Some((policy, devices))) if complaints.is_empty() => {
+                Ok(Self {
+                    folder: folder.to_owned(),
+                    settings,
+                    document,
+                    texts: PolicyTexts { policy, devices },
+                    warnings,
+                })
+            }
             _ => {
                 complaints.sort();
                 Err(complaints)
@@ -89,14 +93,15 @@ impl Configuration {
 }
 
 impl PolicyTexts {
-    /// Reads the school's files in `folder`.
-    pub fn read(folder: &Path, complaints: &mut Vec<Complaint>) -> Option<Self> {
-        let policy = text_of(folder, POLICY, complaints);
-        let devices = text_of(folder, DEVICES, complaints);
-        Some(Self {
-            policy: policy?,
-            devices: devices?,
-        })
+    /// Reads the school's files in `folder`, for a policy to be made of them.
+    pub fn read(folder: &Path) -> Result<Self, Vec<Complaint>> {
+        let mut complaints = Vec::new();
+        let policy = text_of(folder, POLICY, &mut complaints);
+        let devices = text_of(folder, DEVICES, &mut complaints);
+        match (policy, devices) {
+            (Some(policy), Some(devices)) => Ok(Self { policy, devices }),
+            _ => Err(complaints),
+        }
     }
 
     /// Makes the policy that these texts mean over `lists`.
@@ -111,26 +116,27 @@ impl PolicyTexts {
             not_before,
             lists,
         };
-        self.with_devices(|devices| compile::compile(POLICY, &self.policy, devices, live))
-    }
-
-    /// Device ids are the first column; the first line names the columns.
-    fn with_devices<T>(&self, then: impl FnOnce(&KnownDevices<'_>) -> T) -> T {
-        let rows = self
-            .devices
-            .lines()
-            .filter(|l| !l.trim_start().starts_with('#'));
-        let ids = rows.skip(1).filter_map(|row| row.split(',').next());
-        let ids: Vec<&str> = ids.map(str::trim).filter(|id| !id.is_empty()).collect();
-        let index = |id: &str| {
-            let found = ids.iter().position(|other| *other == id)?;
-            u32::try_from(found).ok()
-        };
-        then(&KnownDevices {
-            index: &index,
-            ids: &ids,
+        with_devices(Some(&self.devices), |devices| {
+            compile::compile(POLICY, &self.policy, devices, live)
         })
     }
+}
+
+/// Device ids are the first column; the first line names the columns. An
+/// inventory that is not there is complained of once, not for each device.
+fn with_devices<T>(inventory: Option<&str>, then: impl FnOnce(&KnownDevices<'_>) -> T) -> T {
+    let rows = inventory.unwrap_or_default().lines();
+    let rows = rows.filter(|l| !l.trim_start().starts_with('#')).skip(1);
+    let ids = rows.filter_map(|row| row.split(',').next());
+    let ids: Vec<&str> = ids.map(str::trim).filter(|id| !id.is_empty()).collect();
+    let index = |id: &str| match inventory {
+        Some(_) => u32::try_from(ids.iter().position(|other| *other == id)?).ok(),
+        None => Some(0),
+    };
+    then(&KnownDevices {
+        index: &index,
+        ids: &ids,
+    })
 }
 
 /// The verb `check`: prints every complaint and warning. `lists` finds the
@@ -175,9 +181,7 @@ pub fn check(
 
 fn summary(configuration: &Configuration) -> String {
     let document = &configuration.document;
-    let devices = configuration
-        .texts
-        .with_devices(|devices| devices.ids.len());
+    let devices = with_devices(Some(&configuration.texts.devices), |known| known.ids.len());
     format!(
         "{} is fine: {}, {}, {}, {}",
         configuration.folder.display(),

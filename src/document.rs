@@ -191,6 +191,10 @@ impl<'d> Table<'d> {
                 place,
             });
         }
+        if value.as_str().is_none() {
+            self.wrong_type(&place, key, "a date", value);
+            return None;
+        }
         self.text_of(value, place, key)
     }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::devices::inventory::COLUMNS;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
 use crate::policy::Policy;
-use crate::policy::compile::{self, KnownDevices, Live};
+use crate::policy::compile::{self, File, Live};
 use crate::policy::document::PolicyDocument;
 use crate::policy::group::BlockedAnswer;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub struct Configuration {
     pub settings: Settings,
     /// The school's policy as it was typed.
     pub document: PolicyDocument,
+    /// How many devices the inventory has.
+    pub devices: usize,
     /// The texts that a policy is made of.
     pub texts: PolicyTexts,
     /// What is not wrong but worth a look.
@@ -56,31 +59,28 @@ impl Configuration {
             complaints.extend(found);
             settings.relative_to(folder)
         });
-        let policy = text_of(folder, POLICY, &mut complaints);
-        let devices = text_of(folder, DEVICES, &mut complaints);
-        let document = policy.as_ref().map(|text| {
-            let (document, found) = PolicyDocument::read(POLICY, text);
-            complaints.extend(found);
-            let with = |devices: &KnownDevices<'_>| compile::mistakes(&document, devices);
-            complaints.extend(with_devices(devices.as_deref(), with));
-            document
-        });
-        let texts = policy.zip(devices);
         let mut warnings = Vec::new();
+        let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
+        let document = texts.as_ref().map(|texts| {
+            let (document, devices, found) = compile::read(texts.policy(), texts.devices());
+            complaints.extend(found);
+            (document, devices.devices().len())
+        });
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
         }
-        if let (Some(settings), Some(document)) = (&settings, &document) {
+        if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
             warnings.extend(compile::warnings(document));
         }
         match (settings, document, texts) {
-            (Some(settings), Some(document), Some((policy, devices))) if complaints.is_empty() => {
+            (Some(settings), Some((document, devices)), Some(texts)) if complaints.is_empty() => {
                 Ok(Self {
                     folder: folder.to_owned(),
                     settings,
                     document,
-                    texts: PolicyTexts { policy, devices },
+                    devices,
+                    texts,
                     warnings,
                 })
             }
@@ -96,12 +96,29 @@ impl PolicyTexts {
     /// Reads the school's files in `folder`, for a policy to be made of them.
     pub fn read(folder: &Path) -> Result<Self, Vec<Complaint>> {
         let mut complaints = Vec::new();
-        let policy = text_of(folder, POLICY, &mut complaints);
-        let devices = text_of(folder, DEVICES, &mut complaints);
-        match (policy, devices) {
-            (Some(policy), Some(devices)) => Ok(Self { policy, devices }),
-            _ => Err(complaints),
-        }
+        Self::take(folder, &mut complaints, &mut Vec::new()).ok_or(complaints)
+    }
+
+    /// A school without an inventory has none yet: its devices are known by
+    /// their networks.
+    fn take(
+        folder: &Path,
+        complaints: &mut Vec<Complaint>,
+        warnings: &mut Vec<Complaint>,
+    ) -> Option<Self> {
+        let policy = text_of(folder, POLICY, complaints);
+        let devices = if folder.join(DEVICES).exists() {
+            text_of(folder, DEVICES, complaints)
+        } else {
+            let remedy = "not found, so no device is known by name; begin it with the line";
+            let columns = COLUMNS.join(",");
+            warnings.push(about(DEVICES, format!("{remedy} \"{columns}\"")));
+            Some(columns)
+        };
+        Some(Self {
+            policy: policy?,
+            devices: devices?,
+        })
     }
 
     /// Makes the policy that these texts mean over `lists`.
@@ -116,27 +133,22 @@ impl PolicyTexts {
             not_before,
             lists,
         };
-        with_devices(Some(&self.devices), |devices| {
-            compile::compile(POLICY, &self.policy, devices, live)
-        })
+        compile::compile(self.policy(), self.devices(), live)
     }
-}
 
-/// Device ids are the first column; the first line names the columns. An
-/// inventory that is not there is complained of once, not for each device.
-fn with_devices<T>(inventory: Option<&str>, then: impl FnOnce(&KnownDevices<'_>) -> T) -> T {
-    let rows = inventory.unwrap_or_default().lines();
-    let rows = rows.filter(|l| !l.trim_start().starts_with('#')).skip(1);
-    let ids = rows.filter_map(|row| row.split(',').next());
-    let ids: Vec<&str> = ids.map(str::trim).filter(|id| !id.is_empty()).collect();
-    let index = |id: &str| match inventory {
-        Some(_) => u32::try_from(ids.iter().position(|other| *other == id)?).ok(),
-        None => Some(0),
-    };
-    then(&KnownDevices {
-        index: &index,
-        ids: &ids,
-    })
+    fn policy(&self) -> File<'_> {
+        File {
+            name: POLICY,
+            text: &self.policy,
+        }
+    }
+
+    fn devices(&self) -> File<'_> {
+        File {
+            name: DEVICES,
+            text: &self.devices,
+        }
+    }
 }
 
 /// The verb `check`: prints every complaint and warning. `lists` finds the
@@ -181,14 +193,13 @@ pub fn check(
 
 fn summary(configuration: &Configuration) -> String {
     let document = &configuration.document;
-    let devices = with_devices(Some(&configuration.texts.devices), |known| known.ids.len());
     format!(
         "{} is fine: {}, {}, {}, {}",
         configuration.folder.display(),
         counted(document.groups.len(), "group"),
         counted(document.timetables.len(), "timetable"),
         counted(document.exceptions.len(), "exception"),
-        counted(devices, "device"),
+        counted(configuration.devices, "device"),
     )
 }
 
@@ -223,7 +234,6 @@ fn text_of(folder: &Path, name: &str, complaints: &mut Vec<Complaint>) -> Option
 fn remedy(name: &str) -> &'static str {
     match name {
         POLICY => "copy policy-primary.toml or policy-secondary.toml to policy.toml",
-        DEVICES => "write it with the line \"id,name,mac,ip,group,owner,kind\"",
         _ => "is it the right folder? `--config DIR` names another",
     }
 }

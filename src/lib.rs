@@ -1,7 +1,7 @@
 //! Schoolgate.
+pub mod configuration;
 pub mod devices;
 pub mod dns;
-pub mod configuration;
 pub mod document;
 pub mod lists;
 pub mod mac;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use schoolgate::lists::lookup::Lists;
 use schoolgate::name::Name;
-use schoolgate::policy::compile::{KnownDevices, Live, compile};
+use schoolgate::policy::compile::{File, Live, compile};
 use schoolgate::policy::decision::{Layer, Verdict};
 use schoolgate::policy::explain::{Asked, Explanation, explain};
 use schoolgate::policy::{Asker, DeviceIndex, Policy};
@@ -49,22 +49,25 @@ struct School {
 impl School {
     fn load(policy: &str, lists: Arc<Lists>, week: Date) -> Self {
         let text = std::fs::read_to_string(folder().join(policy)).unwrap();
-        let index = |id: &str| {
-            let found = DEVICES.iter().position(|(other, ..)| *other == id)?;
-            u32::try_from(found).ok()
-        };
-        let ids = DEVICES.map(|(id, ..)| id);
-        let devices = KnownDevices {
-            index: &index,
-            ids: &ids,
-        };
+        let devices = DEVICES.map(|(id, ip, group)| {
+            format!(
+                "{id},,,{ip},{group},,
+"
+            )
+        });
+        let devices = format!(
+            "id,name,mac,ip,group,owner,kind
+{}",
+            devices.concat()
+        );
         let live = Live {
             number: 1,
             not_before: not_before(),
             lists,
         };
-        let policy =
-            compile(policy, &text, &devices, live).unwrap_or_else(|all| panic!("{}", lines(&all)));
+        let file = |name, text| File { name, text };
+        let policy = compile(file(policy, &text), file("devices.csv", &devices), live)
+            .unwrap_or_else(|all| panic!("{}", lines(&all)));
         Self { policy, week }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use schoolgate::document::{Complaint, Document};
-use schoolgate::policy::compile::{KnownDevices, Live, compile};
+use schoolgate::policy::compile::{File, Live, compile};
 use schoolgate::settings::Settings;
 
 use crate::demo_lists;
@@ -57,21 +57,24 @@ fn bad_settings_are_told_what_is_wrong() {
 #[test]
 fn bad_policies_are_told_what_is_wrong() {
     let lists = demo_lists::load(&root().join("tests/decisions/demo.lists"));
-    let ids = ["ipad-7", "ipad-8"];
-    let index = |id: &str| ids.iter().zip(0..).find(|(i, _)| **i == id).map(|(_, n)| n);
+    let devices = "id,name,mac,ip,group,owner,kind
+ipad-7,,,,,,
+ipad-8,,,,,,
+";
     let complain = |text: &str| {
-        let devices = KnownDevices {
-            index: &index,
-            ids: &ids,
-        };
         let live = Live {
             number: 1,
             not_before: Timestamp::UNIX_EPOCH,
             lists: lists.clone(),
         };
-        compile("policy.toml", text, &devices, live)
-            .err()
-            .unwrap_or_default()
+        let file = |name, text| File { name, text };
+        compile(
+            file("policy.toml", text),
+            file("devices.csv", devices),
+            live,
+        )
+        .err()
+        .unwrap_or_default()
     };
     let cases = check(&root().join("tests/settings/bad_policy"), complain);
     assert!(cases >= 25, "only {cases} cases were read");

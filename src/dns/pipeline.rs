@@ -501,9 +501,7 @@ impl Pipeline {
             return false;
         };
         let holds = self.shift.as_ref().is_some_and(|shift| {
-            Arc::ptr_eq(&shift.policy, policy)
-                && now.wall < shift.moment.until
-                && now.wall >= shift.moment.from
+            Arc::ptr_eq(&shift.policy, policy) && shift.moment.holds_at(now.wall)
         });
         if !holds {
             self.shift = Some(Shift {

@@ -15,18 +15,11 @@ use jiff::Timestamp;
 use super::document::{PolicyDocument, TypedException, TypedGroup, illegal};
 use super::group::{During, Exception, Exceptions, Group, MAX_GROUPS, Networks};
 use super::{DeviceIndex, GroupIndex, Policy};
+use crate::devices::inventory::Inventory;
 use crate::document::{Complaint, Place, Placed, choices};
 use crate::lists::category::CategorySet;
 use crate::lists::lookup::{Lists, Scope};
 use crate::name::Name;
-
-/// The inventory, as far as exceptions refer to it.
-pub struct KnownDevices<'a> {
-    /// The index of an id.
-    pub index: &'a dyn Fn(&str) -> Option<u32>,
-    /// Every id, for hints.
-    pub ids: &'a [&'a str],
-}
 
 /// What a policy adds to its lists.
 pub struct Live {
@@ -38,26 +31,40 @@ pub struct Live {
     pub lists: Arc<Lists>,
 }
 
-/// Makes a policy of the text of a `policy.toml`, or says all that is wrong.
-pub fn compile(
-    file: &str,
-    text: &str,
-    devices: &KnownDevices<'_>,
-    live: Live,
-) -> Result<Policy, Vec<Complaint>> {
-    let (document, mut complaints) = PolicyDocument::read(file, text);
-    complaints.extend(mistakes(&document, devices));
+/// One file: its name for messages, and its text.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'t> {
+    /// As the person would name it.
+    pub name: &'t str,
+    /// What stands in it.
+    pub text: &'t str,
+}
+
+/// Makes a policy of a `policy.toml` and a `devices.csv`, or says all that is
+/// wrong.
+pub fn compile(policy: File<'_>, devices: File<'_>, live: Live) -> Result<Policy, Vec<Complaint>> {
+    let (document, devices, mut complaints) = read(policy, devices);
     complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
     if complaints.is_empty() {
-        return Ok(policy(document, devices, live));
+        return Ok(meant(document, devices, live));
     }
     complaints.sort();
     Err(complaints)
 }
 
-/// All that is wrong between the parts of a policy, lists aside.
+/// Reads both files; with them comes all that is wrong, lists aside.
 #[must_use]
-pub fn mistakes(document: &PolicyDocument, devices: &KnownDevices<'_>) -> Vec<Complaint> {
+pub fn read(policy: File<'_>, devices: File<'_>) -> (PolicyDocument, Inventory, Vec<Complaint>) {
+    let (document, mut complaints) = PolicyDocument::read(policy.name, policy.text);
+    let groups: Vec<&str> = document.group_ids().collect();
+    let group_of = |id: &str| document.group_named(id).map(|group| group.0);
+    let (devices, found) = Inventory::parse(devices.name, devices.text, group_of, &groups);
+    complaints.extend(found);
+    complaints.extend(mistakes(&document, &devices));
+    (document, devices, complaints)
+}
+
+fn mistakes(document: &PolicyDocument, devices: &Inventory) -> Vec<Complaint> {
     let mut found = Vec::new();
     let whole_file = Place {
         file: document.file.clone(),
@@ -96,8 +103,9 @@ pub fn mistakes(document: &PolicyDocument, devices: &KnownDevices<'_>) -> Vec<Co
             group_named(document, group, &mut found);
         }
         for device in &exception.devices {
-            if (devices.index)(&device.value).is_none() {
-                let hint = near_or(&device.value, devices.ids, "see devices.csv");
+            if devices.by_id(&device.value).is_none() {
+                let ids: Vec<&str> = devices.devices().iter().map(|d| &*d.id).collect();
+                let hint = near_or(&device.value, &ids, "see devices.csv");
                 let message = format!("there is no device \"{}\"; {hint}", device.value);
                 complain(&mut found, &device.place, message);
             }
@@ -291,7 +299,7 @@ fn shared(what: &str, these: &[Placed<String>], those: &[Placed<String>]) -> Opt
 }
 
 /// Only called when nothing is wrong: then every reference is good.
-fn policy(document: PolicyDocument, devices: &KnownDevices<'_>, live: Live) -> Policy {
+fn meant(document: PolicyDocument, devices: Inventory, live: Live) -> Policy {
     let unknown = document.unknown.as_ref();
     let unknown = unknown.and_then(|id| document.group_named(&id.value));
     let unknown = unknown.unwrap_or(GroupIndex(0));
@@ -301,13 +309,15 @@ fn policy(document: PolicyDocument, devices: &KnownDevices<'_>, live: Live) -> P
         networks.map(move |network| (network.value, GroupIndex(index)))
     });
     let exceptions = document.exceptions.iter();
-    let exceptions = exceptions.map(|e| exception(e, unknown, &document, devices));
+    let exceptions = exceptions.map(|e| exception(e, unknown, &document, &devices));
+    let exceptions = Exceptions::new(exceptions.collect());
     Policy {
         number: live.number,
         groups: groups.collect(),
         unknown,
         networks: Networks::new(networks.collect()),
-        exceptions: Exceptions::new(exceptions.collect()),
+        exceptions,
+        devices,
         lists: live.lists,
         not_before: live.not_before,
         rule: document.rule,
@@ -355,7 +365,7 @@ fn exception(
     typed: &TypedException,
     unknown: GroupIndex,
     document: &PolicyDocument,
-    devices: &KnownDevices<'_>,
+    devices: &Inventory,
 ) -> Exception {
     let named = |group: GroupIndex| {
         let id = document
@@ -372,7 +382,7 @@ fn exception(
         };
         named(rules)
     });
-    let index = |id: &Placed<String>| (devices.index)(&id.value).map(DeviceIndex);
+    let index = |id: &Placed<String>| devices.by_id(&id.value).map(DeviceIndex);
     let place = &typed.name.place;
     Exception {
         name: typed.name.value.clone(),

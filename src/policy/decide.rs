@@ -36,8 +36,6 @@ pub struct Moment {
     from: Timestamp,
     /// Per group: what is blocked, and when that may next change.
     groups: Box<[(CategorySet, Timestamp)]>,
-    /// From when on it holds: a clock that is set back ends it too.
-    pub from: Timestamp,
     /// When it must be worked out anew.
     pub until: Timestamp,
 }

@@ -284,9 +284,9 @@ fn contradictions(all: &[TypedException], found: &mut Vec<Complaint>) {
     }
 }
 
-fn shared(what: &str, these: &[Placed<String>], those: &[Placed<String>]) -> Option<String> {
-    let both = |id: &&Placed<String>| those.iter().any(|other| other.value == id.value);
-    let found = these.iter().find(both)?;
+fn shared(what: &str, ids: &[Placed<String>], others: &[Placed<String>]) -> Option<String> {
+    let both = |id: &&Placed<String>| others.iter().any(|other| other.value == id.value);
+    let found = ids.iter().find(both)?;
     Some(format!("{what} \"{}\"", found.value))
 }
 

@@ -55,7 +55,13 @@ fn bad_settings_are_told_what_is_wrong() {
 fn bad_policies_are_told_what_is_wrong() {
     let lists = demo_lists::load(&root().join("tests/decisions/demo.lists"));
     let ids = ["ipad-7", "ipad-8"];
-    let index = |id: &str| ids.iter().zip(0..).find(|(i, _)| **i == id).map(|(_, n)| n);
+    // As the inventory does, in any case.
+    let index = |id: &str| {
+        let mut known = ids.iter().zip(0..);
+        known
+            .find(|(i, _)| i.eq_ignore_ascii_case(id))
+            .map(|(_, n)| n)
+    };
     let complain = |text: &str| {
         let devices = KnownDevices {
             index: &index,

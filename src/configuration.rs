@@ -164,23 +164,23 @@ pub fn check(
         Ok(configuration) => {
             let lists = lists(&configuration.settings);
             let document = &configuration.document;
-            let lifts = lists.as_deref();
-            let lifts = lifts.map(|lists| compile::lifts_of_the_mandatory(document, lists));
+            let opened = lists.as_deref();
+            let opened = opened.map(|lists| compile::lifts_of_the_mandatory(document, lists));
             for warning in &configuration.warnings {
                 writeln!(out, "warning: {warning}")?;
             }
-            if lifts.is_none() {
+            if opened.is_none() {
                 writeln!(
                     out,
                     "note: no lists are compiled yet; `schoolgate refresh` does it"
                 )?;
             }
-            let lifts = lifts.unwrap_or_default();
-            if lifts.is_empty() {
+            let opened = opened.unwrap_or_default();
+            if opened.is_empty() {
                 writeln!(out, "{}", summary(&configuration))?;
                 return Ok(0);
             }
-            lifts
+            opened
         }
     };
     for complaint in &complaints {

@@ -123,11 +123,11 @@ impl School {
 
     fn explain(&self, when: &str, who: &str, name: &str) -> Explanation {
         let name = Name::parse(name).unwrap();
-        let (asker, device, ip) = self.who(who);
+        let (by, device, ip) = self.who(who);
         let asked = Asked {
             name: name.as_ref(),
             rtype: "A",
-            asker,
+            asker: by,
             device,
             ip,
             local: false,
@@ -179,10 +179,10 @@ fn check(path: &Path, wrong: &mut Vec<String>) -> usize {
         let mut values = text
             .lines()
             .filter_map(|l| l.strip_prefix(key)?.strip_prefix(' '));
-        values
-            .next()
-            .map(str::trim)
-            .unwrap_or_else(|| panic!("{path:?} names no {key}"))
+        let value = values.next();
+        value
+            .unwrap_or_else(|| panic!("{} names no {key}", path.display()))
+            .trim()
     };
     let lists = demo_lists::load(&folder().join(header("lists")));
     let school = School::load(header("policy"), lists, header("week").parse().unwrap());
@@ -255,8 +255,8 @@ fn an_exception_ends_the_category_look_but_not_the_mandatory_one() {
     let (asker, ..) = school.who("10.7.1.22");
     let look = |name: &str, target: &str, rebinds: bool| {
         let covering = |name: &str| policy.lists.covering(Name::parse(name).unwrap().as_ref());
-        let asked = Name::parse(name).unwrap();
-        let first = policy.decide(asker, asked.as_ref(), &covering(name), &moment, &mut ());
+        let parsed = Name::parse(name).unwrap();
+        let first = policy.decide(asker, parsed.as_ref(), &covering(name), &moment, &mut ());
         assert_eq!(first.verdict, Verdict::Allow, "{name}");
         let again = policy.decide_again(first, asker, &covering(target), rebinds, &moment);
         assert!(

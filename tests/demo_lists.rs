@@ -17,13 +17,13 @@ use schoolgate::name::Name;
 const KEY: [u8; 32] = [7; 32];
 
 /// Reads `path`: lines `source ID CATEGORY CLASS`, then lines `NAME SCOPE ID`.
-pub fn load(path: &Path) -> Arc<Lists> {
+pub(crate) fn load(path: &Path) -> Arc<Lists> {
     let text = std::fs::read_to_string(path).unwrap();
     parse(&text)
 }
 
 /// As [`load`], from text.
-pub fn parse(text: &str) -> Arc<Lists> {
+pub(crate) fn parse(text: &str) -> Arc<Lists> {
     let mut sources = Vec::new();
     let mut entries: BTreeMap<Name, Vec<Entry>> = BTreeMap::new();
     let lines = text

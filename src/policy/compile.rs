@@ -112,7 +112,7 @@ fn mistakes(document: &PolicyDocument, devices: &Inventory) -> Vec<Complaint> {
         }
         too_wide(exception, &mut found);
     }
-    contradictions(&document.exceptions, &mut found);
+    contradictions(&document.exceptions, devices, &mut found);
     found
 }
 
@@ -266,17 +266,23 @@ fn too_wide(exception: &TypedException, found: &mut Vec<Complaint>) {
 }
 
 /// One name, one reach, one group or device: one exception.
-fn contradictions(all: &[TypedException], found: &mut Vec<Complaint>) {
+fn contradictions(all: &[TypedException], devices: &KnownDevices<'_>, found: &mut Vec<Complaint>) {
+    let same_group = |a: &str, b: &str| a == b;
+    // One device may have several spellings.
+    let same_device = |a: &str, b: &str| {
+        let (a, b) = ((devices.index)(a), (devices.index)(b));
+        a.is_some() && a == b
+    };
     let mut seen: HashMap<(&Name, Scope), Vec<&TypedException>> = HashMap::new();
     for exception in all {
-        let place = &exception.name.place;
         let earlier = seen
             .entry((&exception.name.value, exception.scope))
             .or_default();
         for other in earlier.iter() {
-            let shared = shared("group", &exception.groups, &other.groups)
-                .or_else(|| shared("device", &exception.devices, &other.devices));
-            let Some(whom) = shared else {
+            let group = shared(&exception.groups, &other.groups, same_group);
+            let device = || shared(&exception.devices, &other.devices, same_device);
+            let group = group.map(|id| format!("group \"{id}\""));
+            let Some(whom) = group.or_else(|| Some(format!("device \"{}\"", device()?))) else {
                 continue;
             };
             let what = if exception.allows == other.allows {
@@ -286,16 +292,19 @@ fn contradictions(all: &[TypedException], found: &mut Vec<Complaint>) {
             };
             let (name, line) = (&exception.name.value, other.name.place.line);
             let message = format!("{name} {what} for {whom}; see line {line}");
-            complain(found, place, message);
+            complain(found, &exception.name.place, message);
         }
         earlier.push(exception);
     }
 }
 
-fn shared(what: &str, these: &[Placed<String>], those: &[Placed<String>]) -> Option<String> {
-    let both = |id: &&Placed<String>| those.iter().any(|other| other.value == id.value);
-    let found = these.iter().find(both)?;
-    Some(format!("{what} \"{}\"", found.value))
+fn shared<'i>(
+    ids: &'i [Placed<String>],
+    others: &[Placed<String>],
+    same: impl Fn(&str, &str) -> bool,
+) -> Option<&'i str> {
+    let both = |id: &&Placed<String>| others.iter().any(|other| same(&id.value, &other.value));
+    ids.iter().find(both).map(|id| id.value.as_str())
 }
 
 /// Only called when nothing is wrong: then every reference is good.

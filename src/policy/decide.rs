@@ -11,7 +11,7 @@ use super::decision::{Decision, Layer, Verdict};
 use super::group::{Exception, Group};
 use super::timetable::HORIZON;
 use super::{Asker, GroupIndex, Policy};
-use crate::lists::category::CategorySet;
+use crate::lists::category::{Category, CategorySet};
 use crate::lists::lookup::{Covering, Scope};
 use crate::name::NameRef;
 
@@ -234,7 +234,7 @@ impl Policy {
         let category = hit.first();
         trace.said(Layer::Category, || {
             let group = self.group(group).map_or("", |g| &g.id);
-            let listed: Vec<_> = covering.categories.iter().map(|c| c.id()).collect();
+            let listed: Vec<_> = covering.categories.iter().map(Category::id).collect();
             match (category, listed.as_slice()) {
                 (Some(category), _) => format!("{group} blocks {category} at this time"),
                 (None, []) => "on no list".to_owned(),

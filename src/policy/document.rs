@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneName};
 
 use super::GroupIndex;
 use super::decision::LogLevel;
@@ -212,7 +212,7 @@ fn zone(root: &Table<'_>) -> TimeZone {
     };
     TimeZone::get(&name.value).unwrap_or_else(|_| {
         let all: Vec<_> = jiff::tz::db().available().collect();
-        let hint = nearest(&name.value, all.iter().map(|zone| zone.as_str())).map_or_else(
+        let hint = nearest(&name.value, all.iter().map(TimeZoneName::as_str)).map_or_else(
             || "write one of the IANA list, like \"Europe/London\"".to_owned(),
             |zone| format!("did you mean \"{zone}\"?"),
         );

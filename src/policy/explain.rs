@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::decide::{Moment, Trace};
 use super::decision::{Decision, Layer, Verdict};
 use super::{Asker, Policy};
+use crate::lists::category::Category;
 use crate::name::NameRef;
 
 /// What is asked, once it is known who asks.
@@ -102,7 +103,7 @@ pub fn explain(policy: &Policy, asked: &Asked<'_>, now: Timestamp) -> Explanatio
         device: asked.device.map(ToOwned::to_owned),
         verdict: decision.verdict,
         layer: decision.layer,
-        categories: decision.categories.iter().map(|c| c.id()).collect(),
+        categories: decision.categories.iter().map(Category::id).collect(),
         source: source.map(|s| s.id.to_string()),
         answer: answer(policy, asked, &decision),
         policy: policy.number,

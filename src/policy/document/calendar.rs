@@ -36,9 +36,10 @@ pub(super) fn year(root: &Table<'_>) -> SchoolYear {
 fn span(table: Table<'_>) -> Option<Dates> {
     let _ = table.string("name");
     let [from, to, on] = ["from", "to", "on"].map(|key| date(&table, key));
-    let dates = match (from, to, on) {
-        (None, None, Some(on)) => on.map(|on| (on, on)),
-        (Some(from), Some(to), None) => from.zip(to),
+    let given = ["from", "to", "on"].map(|key| table.has(key));
+    let dates = match given {
+        [false, false, true] => on.map(|on| (on, on)),
+        [true, true, false] => from.zip(to),
         _ => {
             table.complain("dates need `from` and `to`, or `on` for a single day");
             None
@@ -51,15 +52,14 @@ fn span(table: Table<'_>) -> Option<Dates> {
     dates.map(|(first, last)| Dates { first, last })
 }
 
-/// Outer none: absent. Inner none: no date, and complained of.
-fn date(table: &Table<'_>, key: &'static str) -> Option<Option<Date>> {
+fn date(table: &Table<'_>, key: &'static str) -> Option<Date> {
     let text = table.date_text(key)?;
     let date = text.value.parse().ok().filter(|_| text.value.len() == 10);
     if date.is_none() {
         let message = format!("\"{}\" is not a date; write it like 2026-09-02", text.value);
         table.complain_at(&text.place, message);
     }
-    Some(date)
+    date
 }
 
 /// `[timetables.lessons]` and its like.

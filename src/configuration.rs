@@ -121,18 +121,8 @@ impl PolicyTexts {
         })
     }
 
-    /// Makes the policy that these texts mean over `lists`.
-    pub fn compile(
-        &self,
-        number: u64,
-        not_before: Timestamp,
-        lists: Arc<Lists>,
-    ) -> Result<Policy, Vec<Complaint>> {
-        let live = Live {
-            number,
-            not_before,
-            lists,
-        };
+    /// Makes the policy that these texts mean.
+    pub fn compile(&self, live: Live) -> Result<Policy, Vec<Complaint>> {
         compile::compile(self.policy(), self.devices(), live)
     }
 

@@ -9,6 +9,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub mod exposition;
+
 use crate::lists::category::Category;
 use crate::policy::decision::{Layer, Verdict};
 

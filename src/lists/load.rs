@@ -12,6 +12,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use fst::raw::Fst;
 use memmap2::Mmap;
@@ -87,6 +88,14 @@ pub fn open(state_dir: &Path) -> Result<Arc<Lists>, LoadError> {
         sources: sources(manifest.sources)?,
     };
     Ok(Arc::new(Lists::new(parts)))
+}
+
+/// When the generation in force was put there. It changes whenever there is a
+/// new one, so it tells whether to load again.
+#[must_use]
+pub fn pointer_changed(state_dir: &Path) -> Option<SystemTime> {
+    let pointer = lists_dir(state_dir).join(CURRENT);
+    std::fs::metadata(pointer).ok()?.modified().ok()
 }
 
 /// The manifest of the generation in force, and its folder.

@@ -29,6 +29,10 @@ pub struct Live {
     pub not_before: Timestamp,
     /// The compiled lists.
     pub lists: Arc<Lists>,
+    /// Whether this very policy was live before. Then an exception that newer
+    /// mandatory lists cover is silent rather than wrong: a list must never be
+    /// kept out by what somebody wrote before it.
+    pub standing: bool,
 }
 
 /// One file: its name for messages, and its text.
@@ -44,7 +48,9 @@ pub struct File<'t> {
 /// wrong.
 pub fn compile(policy: File<'_>, devices: File<'_>, live: Live) -> Result<Policy, Vec<Complaint>> {
     let (document, devices, mut complaints) = read(policy, devices);
-    complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
+    if !live.standing {
+        complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
+    }
     if complaints.is_empty() {
         return Ok(meant(document, devices, live));
     }
@@ -266,11 +272,11 @@ fn too_wide(exception: &TypedException, found: &mut Vec<Complaint>) {
 }
 
 /// One name, one reach, one group or device: one exception.
-fn contradictions(all: &[TypedException], devices: &KnownDevices<'_>, found: &mut Vec<Complaint>) {
+fn contradictions(all: &[TypedException], devices: &Inventory, found: &mut Vec<Complaint>) {
     let same_group = |a: &str, b: &str| a == b;
     // One device may have several spellings.
     let same_device = |a: &str, b: &str| {
-        let (a, b) = ((devices.index)(a), (devices.index)(b));
+        let (a, b) = (devices.by_id(a), devices.by_id(b));
         a.is_some() && a == b
     };
     let mut seen: HashMap<(&Name, Scope), Vec<&TypedException>> = HashMap::new();

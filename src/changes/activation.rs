@@ -1,0 +1,223 @@
+//! The one writer of the live policy.
+//!
+//! A start, a SIGHUP and a new generation of lists are the same event: read the
+//! school's files, build the whole policy over the lists in force, and only then
+//! swap it in and write down that it happened. If any step fails, the old policy
+//! serves on, everybody who looks is told why, and the next event tries again.
+//!
+//! Each activation has a number that every log row carries, so the texts it was
+//! made of are kept by their hash: "which rules applied?" always has an answer.
+//! Without a valid policy there is none in force at all, and no answers
+//! (promise 4).
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::PolicyTexts;
+use crate::document::Complaint;
+use crate::lists::load::{self, LoadError};
+use crate::lists::lookup::Lists;
+use crate::policy::Policy;
+use crate::policy::compile::Live;
+
+/// The record, one JSON object a line.
+const RECORD: &str = "activations.jsonl";
+/// The texts, by hash.
+const TEXTS: &str = "texts";
+
+/// Holds the live policy.
+pub struct Activation {
+    live: Arc<ArcSwapOption<Policy>>,
+    config_dir: PathBuf,
+    state_dir: PathBuf,
+    last: Option<Record>,
+    lists: Option<Arc<Lists>>,
+    /// How many activations have failed since the start.
+    pub failures: u64,
+    /// Why the last one failed, if it did.
+    pub trouble: Option<String>,
+}
+
+/// One activation, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number; log rows carry it.
+    pub number: u64,
+    /// When.
+    pub time: Timestamp,
+    /// What it came of.
+    pub cause: Cause,
+    /// The hash of `policy.toml`.
+    pub policy: String,
+    /// The hash of `devices.csv`.
+    pub devices: String,
+    /// The generation of lists.
+    pub lists: String,
+}
+
+/// What an activation comes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The resolver started.
+    Start,
+    /// Somebody asked for it (SIGHUP).
+    Reload,
+    /// New lists were compiled.
+    Lists,
+}
+
+/// Why a policy did not become the live one.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Mistakes in the school's files.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<Complaint>),
+    /// No lists, or damaged ones.
+    #[error(transparent)]
+    Lists(#[from] LoadError),
+    /// The record cannot be kept.
+    #[error("the activation cannot be recorded: {0}")]
+    Record(#[from] io::Error),
+}
+
+impl Activation {
+    /// With nothing live yet. Reads the last activation from the record.
+    pub fn new(config_dir: &Path, state_dir: &Path) -> io::Result<Self> {
+        Ok(Self {
+            live: Arc::new(ArcSwapOption::empty()),
+            config_dir: config_dir.to_owned(),
+            state_dir: state_dir.to_owned(),
+            last: last_record(state_dir)?,
+            lists: None,
+            failures: 0,
+            trouble: None,
+        })
+    }
+
+    /// Where the packet road finds the policy.
+    #[must_use]
+    pub fn live(&self) -> Arc<ArcSwapOption<Policy>> {
+        Arc::clone(&self.live)
+    }
+
+    /// The policy that serves.
+    #[must_use]
+    pub fn policy(&self) -> Option<Arc<Policy>> {
+        self.live.load_full()
+    }
+
+    /// Builds the policy anew and puts it in force.
+    pub fn activate(&mut self, cause: Cause, now: Timestamp) -> Result<Record, Refused> {
+        let result = self.try_activate(cause, now);
+        match &result {
+            Ok(_) => self.trouble = None,
+            Err(refused) => {
+                self.failures += 1;
+                self.trouble = Some(refused.to_string());
+            }
+        }
+        result
+    }
+
+    fn try_activate(&mut self, cause: Cause, now: Timestamp) -> Result<Record, Refused> {
+        let texts = PolicyTexts::read(&self.config_dir).map_err(Refused::Policy)?;
+        let lists = match (&self.lists, cause) {
+            (Some(lists), Cause::Reload) => Arc::clone(lists),
+            _ => load::open(&self.state_dir)?,
+        };
+        let mut record = Record {
+            number: self.last.as_ref().map_or(1, |last| last.number + 1),
+            time: now,
+            cause,
+            policy: hash(&texts.policy),
+            devices: hash(&texts.devices),
+            lists: lists.generation.as_ref().to_owned(),
+        };
+        let last = self.last.as_ref();
+        // What has not changed keeps its number: a restart is no change.
+        let same = last.filter(|last| last.means_the_same(&record));
+        let is_new = same.is_none();
+        if let Some(same) = same {
+            record = same.clone();
+        }
+        let policy = texts
+            .compile(Live {
+                number: record.number,
+                not_before: compiled_at(&self.state_dir).unwrap_or(Timestamp::UNIX_EPOCH),
+                lists: Arc::clone(&lists),
+                standing: last.is_some_and(|last| last.policy == record.policy),
+            })
+            .map_err(Refused::Policy)?;
+        if is_new {
+            keep_record(&self.state_dir, &record, &texts)?;
+        }
+        self.live.store(Some(Arc::new(policy)));
+        self.lists = Some(lists);
+        self.last = Some(record.clone());
+        Ok(record)
+    }
+}
+
+impl Record {
+    fn means_the_same(&self, other: &Self) -> bool {
+        let parts = |r: &Self| (r.policy.clone(), r.devices.clone(), r.lists.clone());
+        parts(self) == parts(other)
+    }
+}
+
+/// The last activation in the record.
+pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
+    let path = folder(state_dir).join(RECORD);
+    match fs::read_to_string(&path) {
+        // A line that a power cut tore is passed over.
+        Ok(text) => Ok(text.lines().rev().find_map(|l| serde_json::from_str(l).ok())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// When the lists in force were put there: no true clock is earlier.
+fn compiled_at(state_dir: &Path) -> Option<Timestamp> {
+    let changed = load::pointer_changed(state_dir)?;
+    let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok()
+}
+
+fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("changes")
+}
+
+fn keep_record(state_dir: &Path, record: &Record, texts: &PolicyTexts) -> io::Result<()> {
+    let folder = folder(state_dir);
+    fs::create_dir_all(folder.join(TEXTS))?;
+    for (hash, text) in [(&record.policy, &texts.policy), (&record.devices, &texts.devices)] {
+        let path = folder.join(TEXTS).join(hash);
+        if !path.exists() {
+            let half = path.with_extension("new");
+            let mut file = fs::File::create(&half)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&half, &path)?;
+        }
+    }
+    let mut line = serde_json::to_string(record).map_err(io::Error::other)?;
+    line.push('\n');
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(RECORD))?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
+}
+
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}

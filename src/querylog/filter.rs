@@ -53,37 +53,41 @@ impl Filter {
             sql.push_str(&condition.replace('$', &place));
         };
         if let Some(since) = self.since {
-            add("l.time >= $", since.as_microsecond().into());
+            add("time >= $", since.as_microsecond().into());
         }
         if let Some(until) = self.until {
-            add("l.time < $", until.as_microsecond().into());
+            add("time < $", until.as_microsecond().into());
         }
         if let Some(group) = &self.group {
-            add("c.grp = $", group.clone().into());
+            // Most rows of a day are some group's: `+` keeps SQLite from going
+            // through an index for them.
+            let condition = "+client IN (SELECT id FROM clients WHERE grp = $)";
+            add(condition, group.clone().into());
         }
         if let Some(device) = &self.device {
             let (column, value) = device_key(device);
-            let condition = format!("l.client IN (SELECT id FROM clients WHERE {column})");
+            let condition = format!("client IN (SELECT id FROM clients WHERE {column})");
             add(&condition, value.into());
         }
         if let Some(category) = self.category {
             add(
-                "l.ruling IN (SELECT id FROM rulings \
+                "ruling IN (SELECT id FROM rulings \
              WHERE instr(' ' || categories || ' ' || category || ' ', ' ' || $ || ' '))",
                 category.id().to_owned().into(),
             );
         }
         if let Some(action) = self.action {
-            add("r.action = $", action.id().to_owned().into());
+            let condition = "+ruling IN (SELECT id FROM rulings WHERE action = $)";
+            add(condition, action.id().to_owned().into());
         }
         if let Some(layer) = self.layer {
-            let condition = "l.ruling IN (SELECT id FROM rulings WHERE layer = $)";
+            let condition = "ruling IN (SELECT id FROM rulings WHERE layer = $)";
             add(condition, layer.id().to_owned().into());
         }
         if let Some(name) = &self.name {
             // '/' is the character behind '.'.
             add(
-                "l.name IN (SELECT id FROM names WHERE reversed = $ \
+                "name IN (SELECT id FROM names WHERE reversed = $ \
              UNION ALL SELECT id FROM names WHERE reversed > $ || '.' AND reversed < $ || '/')",
                 reversed(name).into(),
             );

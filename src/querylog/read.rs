@@ -210,18 +210,23 @@ fn unreadable(path: &Path, error: &rusqlite::Error) -> Unreadable {
 fn select(filter: &Filter) -> (String, Vec<Value>) {
     let (conditions, values) = filter.conditions(4);
     let order = if filter.newest_first { "DESC" } else { "ASC" };
-    let sql = format!("{SELECT} {conditions} ORDER BY l.time {order} LIMIT ?3");
+    let sql = format!(
+        "WITH wanted AS MATERIALIZED (
+             SELECT time FROM lookups WHERE time > ?1 AND time < ?2 {conditions}
+             ORDER BY time {order} LIMIT ?3)
+         {SELECT} ORDER BY l.time {order}"
+    );
     (sql, values)
 }
 
-/// What [`row`] reads, by number. Rows are the outer loop: the dictionaries only
-/// add words to those that are wanted.
+/// What [`row`] reads, by number. Which rows are wanted is settled before, from
+/// an index alone where there is one; words are looked up for those only.
 const SELECT: &str = "
     SELECT l.time, l.count, l.type, n.reversed, c.device, c.name, c.mac, c.ip, c.grp,
         r.action, r.layer, r.category, r.categories, r.source, r.policy, r.time_trusted
-    FROM lookups l CROSS JOIN clients c ON c.id = l.client
-        CROSS JOIN names n ON n.id = l.name CROSS JOIN rulings r ON r.id = l.ruling
-    WHERE l.time > ?1 AND l.time < ?2";
+    FROM wanted CROSS JOIN lookups l ON l.time = wanted.time
+        CROSS JOIN clients c ON c.id = l.client CROSS JOIN names n ON n.id = l.name
+        CROSS JOIN rulings r ON r.id = l.ruling";
 
 fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let categories: String = columns.get(12)?;

@@ -250,8 +250,8 @@ fn missing_files(settings: &Settings, wrong: &mut Vec<Complaint>, odd: &mut Vec<
     }
     // A DHCP server may not have written one yet.
     for lease in &settings.clients.leases {
-        if !lease.file.is_file() {
-            let message = format!("there is no lease file {} yet", lease.file.display());
+        if !lease.path.is_file() {
+            let message = format!("there is no lease file {} yet", lease.path.display());
             odd.push(about(SETTINGS, message));
         }
     }

@@ -1,4 +1,6 @@
 //! Schoolgate.
+pub mod appliance;
+pub mod changes;
 pub mod configuration;
 pub mod devices;
 pub mod dns;

@@ -10,6 +10,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::devices::leases::watch::LeaseFile;
 use crate::name::Name;
 use crate::policy::group::Network;
 
@@ -118,26 +119,6 @@ pub struct Clients {
     pub routers: Vec<Network>,
     /// DHCP lease files, from which devices get their names.
     pub leases: Vec<LeaseFile>,
-}
-
-/// One DHCP lease file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseFile {
-    /// The file.
-    pub file: PathBuf,
-    /// How it is written.
-    pub format: LeaseFormat,
-}
-
-/// Whose lease file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaseFormat {
-    /// dnsmasq's `dnsmasq.leases`.
-    Dnsmasq,
-    /// Kea's memfile.
-    Kea,
-    /// ISC dhcpd's `dhcpd.leases`.
-    Isc,
 }
 
 /// `[upstream]`: whom it asks.
@@ -283,7 +264,7 @@ impl Settings {
         let place = |path: &mut PathBuf| *path = folder.join(&*path);
         place(&mut self.state_dir);
         for leases in &mut self.clients.leases {
-            place(&mut leases.file);
+            place(&mut leases.path);
         }
         for zone in &mut self.local.zones {
             place(&mut zone.file);

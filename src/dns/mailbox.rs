@@ -69,7 +69,12 @@ impl Mailbox {
     pub fn post(&self, mail: Mail) -> bool {
         let posted = self.sender.try_send(mail).is_ok();
         // A full box needs waking too: its owner may have missed a wake-up.
-        posted & self.waker.wake().is_ok()
+        posted & self.wake()
+    }
+
+    /// Wakes the worker without a word.
+    pub fn wake(&self) -> bool {
+        self.waker.wake().is_ok()
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Desk {
     pub max_ttl: u32,
     /// The block page's addresses.
     pub page: Vec<IpAddr>,
+    /// Whom to ask about a block, for those who look; may be empty.
+    pub contact: Box<str>,
     /// Which names may have private addresses.
     pub rebinding: Rebinding,
     /// What we are authoritative for.

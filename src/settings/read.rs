@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use super::{
     Answers, BLOCK_TTL, BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
-    ForwardZone, KEEP_DAYS, LOCAL_TTL, LeaseFile, LeaseFormat, Limits, Listen, Local, LocalRecord,
+    ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord,
     LocalZone, MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
     Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
     TCP_PIPELINE, THREADS, Upstream, UpstreamAddress,
 };
+use crate::devices::leases::Format;
+use crate::devices::leases::watch::LeaseFile;
 use crate::document::{Complaint, Document, Placed, Table};
 use crate::name::Name;
 use crate::policy::group::Network;
@@ -37,10 +39,10 @@ const DNSSEC: [(&str, Dnssec); 3] = [
     ("process", Dnssec::Process),
     ("validate", Dnssec::Validate),
 ];
-const LEASE_FORMATS: [(&str, LeaseFormat); 3] = [
-    ("dnsmasq", LeaseFormat::Dnsmasq),
-    ("kea", LeaseFormat::Kea),
-    ("isc", LeaseFormat::Isc),
+const LEASE_FORMATS: [(&str, Format); 3] = [
+    ("dnsmasq", Format::Dnsmasq),
+    ("kea", Format::Kea),
+    ("isc", Format::Isc),
 ];
 /// Longest contact text: it travels in every blocked answer to those who ask.
 const MAX_CONTACT: usize = 100;
@@ -129,7 +131,7 @@ fn read_clients(table: Table<'_>) -> Clients {
         let format = needed(&lease, "format", lease.choice("format", &LEASE_FORMATS));
         lease.finish();
         Some(LeaseFile {
-            file: file?.into(),
+            path: file?.into(),
             format: format?,
         })
     });

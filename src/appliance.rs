@@ -1,0 +1,374 @@
+//! The product assembled: what `serve` runs, and everything it runs.
+//!
+//! The list of threads and tasks is here and nowhere else:
+//!
+//! - one thread a worker (`dns/worker.rs`): packets, cache, upstreams;
+//! - one thread that writes the query log;
+//! - this thread with a small runtime: streams, upstreams over TCP, `/metrics`,
+//!   signals, and a tick every second that reads leases, notices new lists and
+//!   drops old log days.
+//!
+//! It starts with a valid policy or not at all; while there are no lists yet it
+//! answers "not ready" (promise 4). A worker that ends ends the process: a half
+//! dead filter is worse than a second's restart.
+
+mod tick;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::tick::Housekeeping;
+use crate::changes::activation::{Activation, Cause, Refused};
+use crate::configuration::Configuration;
+use crate::dns::cache::{self, Cache};
+use crate::dns::limiter::Limiter;
+use crate::dns::local::{Local, LocalRecord};
+use crate::dns::mailbox::Mailbox;
+use crate::dns::pipeline::{Desk, Pipeline};
+use crate::dns::second_look::Rebinding;
+use crate::dns::streams::{self, Doorkeeper};
+use crate::dns::udp::Listener;
+use crate::dns::upstream::tcp::TcpAsk;
+use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
+use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
+use crate::devices::leases::Leases;
+use crate::lists::load::LoadError;
+use crate::metrics::{Counters, GroupLabels};
+use crate::name::Name;
+use crate::policy::Policy;
+use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
+use crate::querylog::writer::{self, Writer};
+use crate::settings::{Scheme, Settings, UpstreamAddress};
+
+/// Runs the resolver until it is told to stop. `out` gets one line when it
+/// answers.
+pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let configuration = Configuration::load(folder).map_err(all_of)?;
+    let settings = &configuration.settings;
+    std::fs::create_dir_all(&settings.state_dir)
+        .with_context(|| format!("the state folder {}", settings.state_dir.display()))?;
+    let mut activation = Activation::new(folder, &settings.state_dir)?;
+    match activation.activate(Cause::Start, Timestamp::now()) {
+        Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
+        Err(Refused::Lists(why @ LoadError::None(_))) => {
+            tracing::warn!(%why, "not ready: no question is answered until there are lists");
+        }
+        Err(refused) => bail!("{refused}"),
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(&configuration, activation, out))
+}
+
+/// One worker's ends of the channels, before it is made.
+struct Crew {
+    stop: Arc<AtomicBool>,
+    mailboxes: Vec<Mailbox>,
+    counters: Vec<Arc<Counters>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    outlets: Vec<Outlet>,
+    /// Where DNS is answered, ports resolved.
+    addresses: Vec<SocketAddr>,
+}
+
+async fn run(
+    configuration: &Configuration,
+    activation: Activation,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let settings = &configuration.settings;
+    let zone = configuration.document.zone.clone();
+    let labels = Arc::new(GroupLabels::default());
+    let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
+    let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
+    let housekeeping = Housekeeping::new(settings, activation, &leases, &desk, zone.clone());
+    let (asks, tcp_asks) = tcp::channel();
+    let mut crew = start_workers(settings, &desk, &asks)?;
+    let writer = start_writer(settings, zone, std::mem::take(&mut crew.outlets))?;
+    tokio::spawn(tcp::run(tcp_asks));
+    let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
+    for address in &crew.addresses {
+        let listener = streams::tcp::bind(*address)
+            .with_context(|| format!("cannot listen on {address} (TCP)"))?;
+        tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
+    }
+    let shared = housekeeping.shared(crew.counters.clone(), Arc::clone(&labels), writer.health.clone());
+    let metrics = match settings.listen.metrics {
+        Some(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} (metrics)"))?;
+            let bound = listener.local_addr()?;
+            tokio::spawn(tick::serve_metrics(listener, shared));
+            Some(bound)
+        }
+        None => None,
+    };
+    announce(&crew.addresses, metrics, out)?;
+    let ended = until_stopped(housekeeping, &crew).await;
+    stop(crew, writer);
+    ended
+}
+
+/// Waits for a signal, seeing to the house meanwhile.
+async fn until_stopped(mut house: Housekeeping, crew: &Crew) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => house.reload(Cause::Reload),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = tick.tick() => {
+                house.tick(Timestamp::now());
+                if crew.threads.iter().any(JoinHandle::is_finished) {
+                    bail!("a worker ended; restarting is safer than serving with fewer");
+                }
+            }
+        }
+    }
+}
+
+fn stop(crew: Crew, writer: LogWriter) {
+    crew.stop.store(true, Ordering::Relaxed);
+    for mailbox in &crew.mailboxes {
+        mailbox.wake();
+    }
+    for thread in crew.threads {
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a worker failed"),
+            Err(_) => tracing::error!("a worker panicked"),
+        }
+    }
+    drop(writer.stop);
+    if writer.thread.join().is_err() {
+        tracing::error!("the log writer panicked");
+    }
+    tracing::info!("stopped");
+}
+
+fn announce(
+    dns: &[SocketAddr],
+    metrics: Option<SocketAddr>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let dns: Vec<String> = dns.iter().map(ToString::to_string).collect();
+    write!(out, "answering DNS on {}", dns.join(", "))?;
+    if let Some(metrics) = metrics {
+        write!(out, "; metrics on http://{metrics}/metrics")?;
+    }
+    writeln!(out)?;
+    out.flush()
+}
+
+fn desk(
+    settings: &Settings,
+    live: Arc<ArcSwapOption<Policy>>,
+    leases: Arc<ArcSwap<Leases>>,
+    labels: &Arc<GroupLabels>,
+) -> anyhow::Result<Arc<Desk>> {
+    let forwarded: Vec<Name> = settings.upstream.zones.iter().map(|z| z.name.clone()).collect();
+    // A conditional zone is the school's own: it may well be private.
+    let allow = settings.rebinding.allow.iter().chain(&forwarded).cloned();
+    Ok(Arc::new(Desk {
+        live,
+        leases,
+        allow: settings.clients.allow.clone(),
+        routers: settings.clients.routers.clone(),
+        block_ttl: settings.answers.block_ttl,
+        max_ttl: settings.cache.max_ttl,
+        page: settings.answers.page_addresses.clone(),
+        contact: settings.answers.contact.as_str().into(),
+        rebinding: Rebinding {
+            allow: allow.collect(),
+            nat64: settings.rebinding.nat64.clone(),
+        },
+        local: local(settings, forwarded)?,
+        prefetch: settings.cache.prefetch,
+        labels: Arc::clone(labels),
+        hidden: Mutex::default(),
+    }))
+}
+
+/// The zones we answer ourselves, as the settings have them.
+pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local> {
+    let records = settings.local.records.iter().map(|record| LocalRecord {
+        name: record.name.clone(),
+        addresses: record.addresses.clone(),
+        ttl: record.ttl,
+    });
+    let records: Vec<_> = records.collect();
+    let mut zones = Vec::new();
+    for zone in &settings.local.zones {
+        let text = std::fs::read_to_string(&zone.file)
+            .with_context(|| format!("the zone file {}", zone.file.display()))?;
+        zones.push((zone.name.clone(), text));
+    }
+    Ok(Local::new(&records, &zones, forwarded)?)
+}
+
+fn start_workers(
+    settings: &Settings,
+    desk: &Arc<Desk>,
+    asks: &tokio::sync::mpsc::Sender<TcpAsk>,
+) -> anyhow::Result<Crew> {
+    let count = match settings.listen.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let servers = Arc::new(servers(settings));
+    let clock = Clock::start();
+    let mut crew = Crew {
+        stop: Arc::default(),
+        mailboxes: Vec::new(),
+        counters: Vec::new(),
+        threads: Vec::new(),
+        outlets: Vec::new(),
+        addresses: settings.listen.dns.clone(),
+    };
+    for number in 0..count {
+        let frame = Frame::new()?;
+        let counters = Arc::<Counters>::default();
+        let (recorder, outlet) = recorder(RING_BYTES);
+        let listeners = bind(&mut crew.addresses)?;
+        let forwarder = Forwarder::new(
+            Arc::clone(&servers),
+            (frame.registry()?, UPSTREAM_TOKENS),
+            (asks.clone(), frame.mailbox.clone()),
+            (settings.upstream.max_outstanding / count).max(1),
+            Arc::clone(&counters),
+        );
+        let pipeline = pipeline(settings, desk, count, &counters, recorder);
+        crew.mailboxes.push(frame.mailbox.clone());
+        crew.counters.push(counters);
+        crew.outlets.push(outlet);
+        let worker = frame.worker(listeners, pipeline, forwarder, clock, Arc::clone(&crew.stop))?;
+        let thread = std::thread::Builder::new()
+            .name(format!("dns-{number}"))
+            .spawn(move || worker.run())?;
+        crew.threads.push(thread);
+    }
+    Ok(crew)
+}
+
+/// One worker's listeners. A port of 0 becomes a real one with the first worker,
+/// and the others share it.
+fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = Listener::bind(*address)
+            .with_context(|| format!("cannot listen on {address} (UDP)"))?;
+        *address = listener.local_address()?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn pipeline(
+    settings: &Settings,
+    desk: &Arc<Desk>,
+    workers: usize,
+    counters: &Arc<Counters>,
+    recorder: Recorder,
+) -> Pipeline {
+    let limits = cache::Limits {
+        bytes: settings.cache.max_bytes / workers,
+        entries: settings.cache.entries / workers,
+        max_ttl: settings.cache.max_ttl,
+        min_ttl: settings.cache.min_ttl,
+        stale: settings.cache.stale,
+    };
+    let limiter = Limiter::new(settings.limits.queries_per_second, settings.limits.burst);
+    Pipeline::new(
+        Arc::clone(desk),
+        Cache::new(limits),
+        limiter,
+        Arc::clone(counters),
+        recorder,
+    )
+}
+
+fn servers(settings: &Settings) -> Servers {
+    let mut servers = Servers::default();
+    let mut indices = |addresses: &[UpstreamAddress]| {
+        let index = |upstream: &UpstreamAddress| {
+            let server = Server {
+                address: upstream.addr,
+                tcp_only: upstream.scheme == Scheme::Tcp,
+            };
+            let known = servers.all.iter().position(|other| *other == server);
+            known.unwrap_or_else(|| {
+                servers.all.push(server);
+                servers.all.len() - 1
+            })
+        };
+        addresses.iter().map(index).collect::<Vec<_>>()
+    };
+    let default = indices(&settings.upstream.servers);
+    let zones = settings.upstream.zones.iter();
+    let zones: Vec<_> = zones.map(|zone| (zone.name.clone(), indices(&zone.servers))).collect();
+    Servers {
+        default,
+        zones,
+        ..servers
+    }
+}
+
+fn stream_limits(settings: &Settings) -> streams::Limits {
+    streams::Limits {
+        streams: settings.limits.tcp_connections,
+        per_client: settings.limits.tcp_connections_per_client,
+        routers: settings.clients.routers.clone(),
+        pipeline: settings.limits.tcp_pipeline,
+        idle: Duration::from_secs(u64::from(settings.limits.tcp_idle)),
+    }
+}
+
+/// The thread that writes the query log.
+struct LogWriter {
+    thread: JoinHandle<()>,
+    /// Dropped, it ends the thread once everything is written.
+    stop: mpsc::Sender<()>,
+    health: Arc<crate::querylog::health::Health>,
+}
+
+fn start_writer(
+    settings: &Settings,
+    zone: TimeZone,
+    outlets: Vec<Outlet>,
+) -> anyhow::Result<LogWriter> {
+    let folder = settings.state_dir.join("querylog");
+    let writer = Writer::new(writer::Settings::new(folder, zone), outlets);
+    let health = writer.health();
+    let (stop, stopped) = mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("querylog".to_owned())
+        .spawn(move || writer.run(&stopped, Timestamp::now))?;
+    Ok(LogWriter {
+        thread,
+        stop,
+        health,
+    })
+}
+
+/// Every complaint as one error, a line each.
+pub fn all_of(complaints: Vec<crate::document::Complaint>) -> anyhow::Error {
+    let lines: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{}", lines.join("\n"))
+}

@@ -1,0 +1,218 @@
+//! What is seen to every second, and the page of numbers.
+//!
+//! None of it is on the packet road. Whatever fails here is said once, when it
+//! begins to fail, and tried again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use axum::extract::State as Extract;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+
+use crate::changes::activation::{Activation, Cause, Refused};
+use crate::devices::leases::Leases;
+use crate::devices::leases::watch::Watcher;
+use crate::dns::pipeline::Desk;
+use crate::lists::load::{LoadError, pointer_changed};
+use crate::metrics::exposition::{State, exposition};
+use crate::metrics::{Counters, GroupLabels};
+use crate::querylog::health::Health;
+use crate::querylog::retention;
+use crate::settings::Settings;
+
+/// How often old log days are looked for.
+const RETENTION: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is seen to every second.
+pub(super) struct Housekeeping {
+    activation: Arc<Mutex<Activation>>,
+    watcher: Watcher,
+    leases: Arc<ArcSwap<Leases>>,
+    lease_trouble: Arc<Mutex<usize>>,
+    desk: Arc<Desk>,
+    zone: TimeZone,
+    settings: Settings,
+    started: Timestamp,
+    /// When the lists that were last tried were compiled.
+    lists: Option<SystemTime>,
+    swept: Option<Timestamp>,
+    hiding: usize,
+}
+
+/// What the page of numbers is made of.
+pub(super) struct Shared {
+    activation: Arc<Mutex<Activation>>,
+    counters: Vec<Arc<Counters>>,
+    labels: Arc<GroupLabels>,
+    log: Arc<Health>,
+    desk: Arc<Desk>,
+    started: Timestamp,
+    lease_trouble: Arc<Mutex<usize>>,
+}
+
+impl Housekeeping {
+    pub(super) fn new(
+        settings: &Settings,
+        activation: Activation,
+        leases: &Arc<ArcSwap<Leases>>,
+        desk: &Arc<Desk>,
+        zone: TimeZone,
+    ) -> Self {
+        let mut house = Self {
+            watcher: Watcher::new(settings.clients.leases.clone()),
+            activation: Arc::new(Mutex::new(activation)),
+            leases: Arc::clone(leases),
+            lease_trouble: Arc::default(),
+            desk: Arc::clone(desk),
+            zone,
+            lists: pointer_changed(&settings.state_dir),
+            settings: settings.clone(),
+            started: Timestamp::now(),
+            swept: None,
+            hiding: 0,
+        };
+        house.read_leases(Timestamp::now());
+        house
+    }
+
+    pub(super) fn shared(
+        &self,
+        counters: Vec<Arc<Counters>>,
+        labels: Arc<GroupLabels>,
+        log: Arc<Health>,
+    ) -> Arc<Shared> {
+        Arc::new(Shared {
+            activation: Arc::clone(&self.activation),
+            counters,
+            labels,
+            log,
+            desk: Arc::clone(&self.desk),
+            started: self.started,
+            lease_trouble: Arc::clone(&self.lease_trouble),
+        })
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        self.read_leases(now);
+        let lists = pointer_changed(&self.settings.state_dir);
+        if lists.is_some() && lists != self.lists {
+            self.lists = lists;
+            self.reload(Cause::Lists);
+        }
+        self.notice_hidden(now);
+        let due = self
+            .swept
+            .is_none_or(|swept| now.duration_since(swept).abs() >= RETENTION);
+        if due && self.clock_is_trusted(now) {
+            self.swept = Some(now);
+            self.sweep(now);
+        }
+    }
+
+    /// Builds and activates the policy anew; what cannot be leaves the old one.
+    pub(super) fn reload(&mut self, cause: Cause) {
+        let mut activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
+        match activation.activate(cause, Timestamp::now()) {
+            Ok(record) => {
+                tracing::info!(policy = record.number, lists = record.lists, ?cause, "activated");
+            }
+            Err(Refused::Policy(complaints)) => {
+                for complaint in complaints {
+                    tracing::error!("{complaint}");
+                }
+                tracing::error!(?cause, "refused; the old policy serves on");
+            }
+            Err(Refused::Lists(why @ LoadError::None(_))) => tracing::warn!(%why),
+            Err(refused) => tracing::error!(%refused, ?cause, "refused; the old policy serves on"),
+        }
+    }
+
+    fn read_leases(&mut self, now: Timestamp) {
+        if let Some(leases) = self.watcher.poll(now) {
+            self.leases.store(Arc::new(leases));
+        }
+        let trouble = self.watcher.states().filter(|(_, s)| s.trouble.is_some()).count();
+        let mut known = self.lease_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble > *known {
+            tracing::warn!(files = trouble, "a DHCP lease file cannot be read");
+        }
+        *known = trouble;
+    }
+
+    fn notice_hidden(&mut self, now: Timestamp) {
+        let hiding = match self.desk.hidden.lock() {
+            Ok(hidden) => hidden.suspects(now).count(),
+            Err(_) => return,
+        };
+        if hiding > self.hiding {
+            tracing::warn!(
+                sources = hiding,
+                "an address stands for many devices without saying for which, or claims to be one: \
+                 does the router send identity options, and is it in clients.routers?"
+            );
+        }
+        self.hiding = hiding;
+    }
+
+    /// By a wrong clock every day of the log may look old.
+    fn clock_is_trusted(&self, now: Timestamp) -> bool {
+        let activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
+        activation.policy().is_some_and(|policy| policy.at(now).is_trusted())
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        let folder = self.settings.state_dir.join("querylog");
+        let keep = u16::try_from(self.settings.querylog.keep_days).unwrap_or(u16::MAX);
+        match retention::sweep(&folder, keep, now, &self.zone) {
+            Ok(swept) => {
+                for complaint in swept.complaints {
+                    tracing::warn!("query log: {complaint}");
+                }
+                if !swept.dropped.is_empty() {
+                    tracing::info!(days = swept.dropped.len(), "query log: dropped old days");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "query log: old days could not be dropped"),
+        }
+    }
+}
+
+/// Serves `/metrics` for ever.
+pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
+    let page = async |Extract(shared): Extract<Arc<Shared>>| {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared.page())
+    };
+    let routes = axum::Router::new()
+        .route("/metrics", get(page))
+        .with_state(shared);
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "metrics are no longer served");
+    }
+}
+
+impl Shared {
+    fn page(&self) -> String {
+        let activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = activation.policy();
+        let now = Timestamp::now();
+        let hidden = self.desk.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.lease_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = State {
+            started: self.started,
+            policy: policy.as_ref().map(|policy| policy.number),
+            names: policy.as_ref().map_or(0, |policy| policy.lists.len()),
+            lists_compiled: policy.as_ref().map(|policy| policy.not_before),
+            failed_activations: activation.failures,
+            activation_failed: activation.trouble.is_some(),
+            log: self.log.report(),
+            hiding: hidden.suspects(now).count(),
+            lease_trouble: *trouble,
+        };
+        exposition(&self.counters, &self.labels, &state)
+    }
+}

@@ -1,1 +1,3 @@
+//! Integration tests, in reading order.
 
+mod lists;

@@ -7,3 +7,5 @@ mod demo_lists;
 mod devices;
 mod querylog;
 mod settings;
+//! Integration tests, in reading order.
+mod lists;

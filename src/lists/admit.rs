@@ -173,6 +173,48 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_judged_by_hash_and_signature() {
+        let spec = |key: &str| {
+            let text = format!(
+                "[[source]]\nid = \"x\"\ncategory = \"games\"\nformat = \"domains\"\n\
+                 match = \"exact\"\nfile = \"x\"\n{key}"
+            );
+            crate::lists::source::parse("s", &text, std::path::Path::new("."))
+                .unwrap()
+                .remove(0)
+        };
+        // The vector of minisign's own manual.
+        let signed =
+            spec("minisign_key = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"");
+        let signature = "untrusted comment: signature from minisign secret key\n\
+            RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/\
+            z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
+            trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
+            wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==";
+        assert_eq!(bytes(&signed, b"test", Some(signature)), Ok(()));
+        assert_eq!(
+            bytes(&signed, b"Test", Some(signature)),
+            Err(Refused::WrongSignature)
+        );
+        assert_eq!(bytes(&signed, b"test", None), Err(Refused::WrongSignature));
+        for bad in [
+            "",
+            "\n\n\n\n",
+            "a\nAAAA\nb\nAAAA",
+            "a\n=\ntrusted comment: \n=",
+        ] {
+            assert_eq!(
+                bytes(&signed, b"test", Some(bad)),
+                Err(Refused::WrongSignature)
+            );
+        }
+        let hashed =
+            spec("sha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"");
+        assert_eq!(bytes(&hashed, b"test", None), Ok(()));
+        assert_eq!(bytes(&hashed, b"tes", None), Err(Refused::WrongHash));
+    }
+
+    #[test]
     fn the_shipped_names_are_names() {
         assert!(MustResolve::parse(SHIPPED).unwrap().names().len() > 100);
     }

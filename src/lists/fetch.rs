@@ -49,7 +49,7 @@ impl Default for FetchOptions {
         Self {
             extra_ca: None,
             resolvers: Vec::new(),
-            total_timeout: Duration::from_mins(5),
+            total_timeout: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -152,12 +152,12 @@ impl Downloader {
         have: Option<&Validators>,
     ) -> Result<Fetched, FetchError> {
         match &spec.origin {
-            Origin::File(path) => from_file(path, spec),
-            Origin::Url(url) => self.from_url(url, spec, have),
+            Origin::File(path) => read_file(path, spec),
+            Origin::Url(url) => self.download(url, spec, have),
         }
     }
 
-    fn from_url(
+    fn download(
         &self,
         url: &str,
         spec: &SourceSpec,
@@ -259,7 +259,7 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&GZIP_MAGIC)
 }
 
-fn from_file(path: &Path, spec: &SourceSpec) -> Result<Fetched, FetchError> {
+fn read_file(path: &Path, spec: &SourceSpec) -> Result<Fetched, FetchError> {
     let named = |error: io::Error| {
         let text = format!("{}: {error}", path.display());
         FetchError::Io(io::Error::new(error.kind(), text))

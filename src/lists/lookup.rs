@@ -238,7 +238,7 @@ impl Lists {
         if let Some(mandatory) = &self.mandatory {
             let hash = keyed_hash(&mandatory.key, &number.to_be_bytes());
             covering.mandatory = mandatory.hashes.get(hash).map(|found| Hit {
-                membership: found.value() as u16,
+                membership: membership_number(found.value()),
                 labels: 0,
                 whole: true,
             });
@@ -325,8 +325,8 @@ impl Lists {
             if node.is_final() {
                 let value = out.cat(node.final_output()).value();
                 let hit = Hit {
-                    membership: value as u16,
-                    labels: depth as u8 + 1,
+                    membership: membership_number(value),
+                    labels: label_number(depth + 1),
                     whole: depth + 1 == count,
                 };
                 self.note(hit, covering);
@@ -364,8 +364,8 @@ impl Lists {
                 continue;
             };
             let hit = Hit {
-                membership: found.value() as u16,
-                labels: (count - up) as u8,
+                membership: membership_number(found.value()),
+                labels: label_number(count - up),
                 whole: up == 0,
             };
             if self.sources_of(hit).next().is_some() {
@@ -446,6 +446,16 @@ impl Membership {
             entries: entries.into_boxed_slice(),
         }
     }
+}
+
+/// An index holds only what fits; a damaged one must point nowhere, not wrap.
+fn membership_number(value: u64) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+/// A name has at most [`MAX_LABELS`](crate::name::MAX_LABELS) labels.
+fn label_number(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
 }
 
 /// The hash under which a mandatory entry is stored: of a name's lower-case

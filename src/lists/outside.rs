@@ -37,12 +37,14 @@ impl OutsideResolver {
     }
 
     fn addresses(&self, host: &str, patience: Duration) -> Result<Vec<IpAddr>, Error> {
-        let name = Name::from_utf8(host).map_err(|_| Error::HostNotFound)?;
+        let mut name = Name::from_utf8(host).map_err(|_| Error::HostNotFound)?;
+        name.set_fqdn(true);
         for server in &self.servers {
-            let mut all = Vec::new();
-            for kind in [RecordType::A, RecordType::AAAA] {
-                all.extend(ask(*server, &name, kind, patience).unwrap_or_default());
-            }
+            // A server that cannot be asked once is not asked twice.
+            let Ok(mut all) = ask(*server, &name, RecordType::A, patience) else {
+                continue;
+            };
+            all.extend(ask(*server, &name, RecordType::AAAA, patience).unwrap_or_default());
             if !all.is_empty() {
                 return Ok(all);
             }

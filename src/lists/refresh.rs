@@ -75,6 +75,10 @@ pub enum RefreshError {
     /// No source has ever come.
     #[error("no list could be taken, so there is nothing to compile")]
     Nothing,
+    /// A mandatory list was in force, did not come, and what was kept of it
+    /// cannot be read. A generation without it must not follow.
+    #[error("the mandatory list \"{0}\" is lost; the lists in force stay as they are")]
+    LostMandatory(String),
     /// The certificate file.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -140,6 +144,12 @@ pub fn refresh(
         let (record, content) = round.take(spec, &folder)?;
         say(out, spec, &record)?;
         sources.push((spec.id.clone(), record.state));
+        if spec.class == Class::Mandatory
+            && matches!(content, Content::Nothing)
+            && record.last_success.is_some()
+        {
+            return Err(RefreshError::LostMandatory(spec.id.clone()));
+        }
         let source = Source {
             id: spec.id.as_str().into(),
             category: spec.category,
@@ -201,7 +211,7 @@ impl Round<'_> {
         folder: &Folder,
         record: &mut Record,
     ) -> Result<Content, NotTaken> {
-        let origin = origin_hash(&spec.origin);
+        let origin = origin_hash(spec);
         // Without a list here, or from another address, the whole must come (R1).
         let kept = folder.has_last_good(spec.class, &self.key) && record.origin == origin;
         let fetched = self
@@ -307,12 +317,15 @@ fn note_too_wide(parsed: &mut Parsed, too_wide: u64) {
     }
 }
 
-fn origin_hash(origin: &Origin) -> String {
-    let text = match origin {
+/// By which an address is known again, and how its lines were read: of a
+/// mandatory list nothing is left here that could be read another way.
+fn origin_hash(spec: &SourceSpec) -> String {
+    let origin = match &spec.origin {
         Origin::Url(url) => url.clone(),
         Origin::File(path) => path.display().to_string(),
     };
-    hex(blake3::hash(text.as_bytes()).as_bytes())
+    let read_as = (spec.class, spec.format, spec.reach, spec.allow_tld, origin);
+    hex(blake3::hash(format!("{read_as:?}").as_bytes()).as_bytes())
 }
 
 /// The shipped names and a school's own.

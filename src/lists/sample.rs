@@ -3,6 +3,7 @@
 //! It goes the whole road, so that what a test asks is what a server would be
 //! asked.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ pub fn of_names(folder: &Path, lists: &[(&str, &[&str])]) -> Result<Arc<Lists>, 
     let mut files = Vec::new();
     for (category, names) in lists {
         let file = format!("{category}.txt");
-        sources += &format!(
+        let _ = write!(
+            sources,
             "[[source]]\nid = \"{category}\"\ncategory = \"{category}\"\nformat = \"domains\"\n\
              match = \"subtree\"\nfile = \"{file}\"\n"
         );

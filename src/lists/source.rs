@@ -165,7 +165,10 @@ fn source(table: &Table<'_>, base: &Path, ids: &mut Vec<Placed<String>>) -> Opti
         .number("max_shrink", 0.0..=1.0)
         .map_or(0.2, |n| n.value);
     let limit = |key, most, default| table.integer(key, 1..=most).map_or(default, |n| n.value);
-    let min_entries = limit("min_entries", 1 << 32, 1);
+    // 0 is for a list that may rightly be empty.
+    let min_entries = table
+        .integer("min_entries", 0..=1 << 32)
+        .map_or(1, |n| n.value);
     let max_bytes = limit("max_bytes", 4 << 30, DEFAULT_MAX_BYTES);
     let max_lines = limit("max_lines", 1 << 32, DEFAULT_MAX_LINES);
     let flag = |key| table.boolean(key).is_some_and(|b| b.value);

@@ -95,16 +95,17 @@ fn pattern(pattern: &str, out: &mut Collector<'_>) {
         return out.complain(Reason::SeveralWords);
     }
     if pattern.contains("://") {
-        return out.complain(NameError::Url.into());
+        return out.complain(NameError::Url);
     }
     if pattern.contains('/') {
         return out.complain(Reason::Path);
     }
     let Some(anchored) = pattern.strip_prefix("||") else {
         // A name alone is that host; `name^` or `|name` also matches others.
-        return match pattern.contains(['^', '|']) {
-            true => out.complain(Reason::NotAnchored),
-            false => out.word(pattern, out.spec().reach),
+        return if pattern.contains(['^', '|']) {
+            out.complain(Reason::NotAnchored);
+        } else {
+            out.word(pattern, out.spec().reach);
         };
     };
     let Some(name) = anchored.strip_suffix("^|").or(anchored.strip_suffix('^')) else {

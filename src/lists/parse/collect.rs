@@ -79,7 +79,7 @@ impl<'a> Collector<'a> {
             None if word == "*" => self.complain(Reason::Everything),
             None => match Name::parse(word) {
                 Ok(name) => self.name(&name, scope),
-                Err(why) => self.complain(why.into()),
+                Err(why) => self.complain(why),
             },
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Collector<'a> {
         match parsed {
             _ if base.is_empty() => self.complain(Reason::Everything),
             Ok(name) => self.name(&name, scope),
-            Err(why) => self.complain(why.into()),
+            Err(why) => self.complain(why),
         }
     }
 
@@ -130,7 +130,8 @@ impl<'a> Collector<'a> {
         self.tally.needs_url_filter += 1;
     }
 
-    pub(super) fn complain(&mut self, reason: Reason) {
+    pub(super) fn complain(&mut self, reason: impl Into<Reason>) {
+        let reason = reason.into();
         self.said += 1;
         self.tally.complaints += 1;
         let kind = reason.kind();

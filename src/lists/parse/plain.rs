@@ -100,7 +100,7 @@ fn host_name(word: &str, scope: Scope, out: &mut Collector<'_>) {
     // An alias of one label is that host alone: never the top-level domain.
     match one_label(alias) {
         Ok(name) => out.name(&name, Scope::Exact),
-        Err(why) => out.complain(why.into()),
+        Err(why) => out.complain(why),
     }
 }
 

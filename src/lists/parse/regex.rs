@@ -6,7 +6,6 @@
 
 /// A mistake that can be seen without compiling the expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each says in its message what it is")]
 pub enum Fault {
     #[error("`[` is never closed")]
     OpenClass,

@@ -134,7 +134,7 @@ fn block(trigger: &str, out: &mut Collector<'_>) {
         None if trigger == "*" => out.complain(Reason::Everything),
         None => match Name::parse(trigger) {
             Ok(name) => out.name(&name, Scope::Exact),
-            Err(why) => out.complain(why.into()),
+            Err(why) => out.complain(why),
         },
     }
 }
@@ -144,11 +144,12 @@ fn block(trigger: &str, out: &mut Collector<'_>) {
 fn action(kind: &str, target: &str) -> Result<(), Reason> {
     let target = target.to_ascii_lowercase();
     match (kind, target.as_str()) {
-        ("CNAME", "." | "*." | "rpz-drop.") => Ok(()),
+        // A sink is a block by another word.
+        ("CNAME", "." | "*." | "rpz-drop.")
+        | ("A", "0.0.0.0" | "127.0.0.1")
+        | ("AAAA", "::" | "::1") => Ok(()),
         ("CNAME", "rpz-passthru.") => Err(Reason::Exception),
         ("CNAME", "rpz-tcp-only.") => Err(Reason::TcpOnly),
-        // A sink is a block by another word.
-        ("A", "0.0.0.0" | "127.0.0.1") | ("AAAA", "::" | "::1") => Ok(()),
         ("CNAME" | "A" | "AAAA" | "DNAME" | "TXT" | "MX" | "HTTPS" | "SVCB", _) => {
             Err(Reason::Rewrite)
         }

@@ -41,9 +41,10 @@ pub(super) fn url(line: &str, out: &mut Collector<'_>) {
     if narrow {
         let readable = host.parse::<IpAddr>().is_ok()
             || Name::parse(host.strip_prefix("*.").unwrap_or(host)).is_ok();
-        return match readable {
-            true => out.needs_url_filter(),
-            false => out.complain(Reason::NotAUrl),
+        return if readable {
+            out.needs_url_filter();
+        } else {
+            out.complain(Reason::NotAUrl);
         };
     }
     match host.parse::<IpAddr>() {

@@ -20,7 +20,11 @@ fuzz_target!(|rdata: &[u8]| {
 
     let options: Vec<_> = Options::new(rdata).collect();
     let is_whole = options.iter().all(Result::is_ok);
-    let length: usize = options.iter().flatten().map(|(_, data)| 4 + data.len()).sum();
+    let length: usize = options
+        .iter()
+        .flatten()
+        .map(|(_, data)| 4 + data.len())
+        .sum();
     assert_eq!(is_whole, length == rdata.len());
     assert!(is_whole || edns::check(rdata).is_err());
 });

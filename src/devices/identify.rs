@@ -123,7 +123,10 @@ fn told_by_router<'a>(from: IpAddr, said: &Said<'a>, client_id: Option<&'a str>)
     let mac = first([said.raw_mac, said.text_mac], &mut conflict);
     let umbrella = said.umbrella.and_then(|u| u.claim()).and_then(address_of);
     let told = first([said.subnet, umbrella], &mut conflict);
-    let umbrella_device = said.umbrella.and_then(|u| u.device);
+    // A router that writes MAC or subnet passes a client's Umbrella option on,
+    // so the device id in one counts only where nothing better is told.
+    let is_alone = mac.is_none() && said.subnet.is_none();
+    let umbrella_device = said.umbrella.filter(|_| is_alone).and_then(|u| u.device);
     let spoken = [
         (said.raw_mac.is_some(), How::RawMac),
         (said.text_mac.is_some(), How::TextMac),

@@ -1,7 +1,7 @@
 //! Which device asked, and so which group it belongs to.
 //!
 //! `edns` cuts and decodes what a router wrote into a question, `identify`
-//! decides whom to believe and finds the device, `inventory` and `leases` are
+//! decides whom to believe, `find` finds the device, `inventory` and `leases` are
 //! the tables it looks in, `hidden` notices a router that keeps its clients to
 //! itself. Names and addresses found here go to the query log and nowhere
 //! else.

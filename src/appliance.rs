@@ -39,7 +39,7 @@ use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::{Desk, Pipeline};
 use crate::dns::second_look::Rebinding;
 use crate::dns::streams::{self, Doorkeeper};
-use crate::dns::udp::Listener;
+use crate::dns::udp::Bound;
 use crate::dns::upstream::tcp::TcpAsk;
 use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
@@ -246,7 +246,7 @@ fn start_workers(
         let frame = Frame::new()?;
         let counters = Arc::<Counters>::default();
         let (recorder, outlet) = recorder(RING_BYTES);
-        let listeners = bind(&mut crew.addresses)?;
+        let bound = bind(&mut crew.addresses)?;
         let forwarder = Forwarder::new(
             Arc::clone(&servers),
             (frame.registry()?, UPSTREAM_TOKENS),
@@ -258,10 +258,10 @@ fn start_workers(
         crew.mailboxes.push(frame.mailbox.clone());
         crew.counters.push(counters);
         crew.outlets.push(outlet);
-        let worker = frame.worker(listeners, pipeline, forwarder, clock, Arc::clone(&crew.stop))?;
+        let stop = Arc::clone(&crew.stop);
         let thread = std::thread::Builder::new()
             .name(format!("dns-{number}"))
-            .spawn(move || worker.run())?;
+            .spawn(move || frame.worker(bound, pipeline, forwarder, clock, stop)?.run())?;
         crew.threads.push(thread);
     }
     Ok(crew)
@@ -269,15 +269,15 @@ fn start_workers(
 
 /// One worker's listeners. A port of 0 becomes a real one with the first worker,
 /// and the others share it.
-fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
+fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Bound>> {
+    let mut all = Vec::new();
     for address in addresses {
-        let listener = Listener::bind(*address)
+        let bound = Bound::bind(*address)
             .with_context(|| format!("cannot listen on {address} (UDP)"))?;
-        *address = listener.local_address()?;
-        listeners.push(listener);
+        *address = bound.local_address()?;
+        all.push(bound);
     }
-    Ok(listeners)
+    Ok(all)
 }
 
 fn pipeline(

@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 
 use crate::devices::inventory::COLUMNS;
 use crate::document::{Complaint, Place};

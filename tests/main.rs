@@ -5,7 +5,6 @@ mod configuration;
 mod decisions;
 mod demo_lists;
 mod devices;
+mod lists;
 mod querylog;
 mod settings;
-//! Integration tests, in reading order.
-mod lists;

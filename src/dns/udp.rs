@@ -28,6 +28,13 @@ const PACKET: usize = 4096;
 /// What the kernel may queue for a socket while a worker is busy.
 const KERNEL_BUFFER: usize = 4 << 20;
 
+/// A listening socket on its way to its worker's thread, which the buffers for
+/// the kernel cannot leave.
+pub struct Bound {
+    socket: mio::net::UdpSocket,
+    wildcard: bool,
+}
+
 /// One listening socket with its buffers.
 pub struct Listener {
     socket: mio::net::UdpSocket,
@@ -78,7 +85,7 @@ pub struct Went {
     pub failed: bool,
 }
 
-impl Listener {
+impl Bound {
     /// Binds to `address`, sharing the port with the other workers' listeners.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(
@@ -102,17 +109,9 @@ impl Listener {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
         socket.bind(&address.into())?;
-        let control = wildcard.then(|| cmsg_space!(in6_pktinfo));
         Ok(Self {
             socket: mio::net::UdpSocket::from_std(socket.into()),
             wildcard,
-            receive: MultiHeaders::preallocate(BATCH, control),
-            send: MultiHeaders::preallocate(BATCH, None),
-            packets: vec![0; BATCH * PACKET].into_boxed_slice(),
-            received: Vec::with_capacity(BATCH),
-            replies: (0..BATCH).map(|_| Vec::with_capacity(PACKET)).collect(),
-            targets: Vec::with_capacity(BATCH),
-            addresses: Vec::with_capacity(BATCH),
         })
     }
 
@@ -121,6 +120,25 @@ impl Listener {
         self.socket.local_addr()
     }
 
+    /// The listener, on the thread where it stays.
+    #[must_use]
+    pub fn listener(self) -> Listener {
+        let control = self.wildcard.then(|| cmsg_space!(in6_pktinfo));
+        Listener {
+            socket: self.socket,
+            wildcard: self.wildcard,
+            receive: MultiHeaders::preallocate(BATCH, control),
+            send: MultiHeaders::preallocate(BATCH, None),
+            packets: vec![0; BATCH * PACKET].into_boxed_slice(),
+            received: Vec::with_capacity(BATCH),
+            replies: (0..BATCH).map(|_| Vec::with_capacity(PACKET)).collect(),
+            targets: Vec::with_capacity(BATCH),
+            addresses: Vec::with_capacity(BATCH),
+        }
+    }
+}
+
+impl Listener {
     /// The socket, to be registered.
     pub fn source(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::Sender as Replies;
 
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
 use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
-use super::udp::{BATCH, Listener, Sender, Then};
+use super::udp::{BATCH, Bound, Listener, Sender, Then};
 use super::upstream::{Forwarder, Landed};
 use crate::metrics::Transport;
 use crate::name::MAX_WIRE;
@@ -98,15 +98,16 @@ impl Frame {
         self.poll.registry().try_clone()
     }
 
-    /// The worker.
+    /// The worker, on the thread where it stays.
     pub fn worker(
         self,
-        mut listeners: Vec<Listener>,
+        bound: Vec<Bound>,
         pipeline: Pipeline,
         forwarder: Forwarder,
         clock: Clock,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Worker> {
+        let mut listeners: Vec<_> = bound.into_iter().map(Bound::listener).collect();
         for (index, listener) in listeners.iter_mut().enumerate() {
             self.poll.registry().register(
                 listener.source(),

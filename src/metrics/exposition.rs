@@ -15,7 +15,7 @@ use crate::policy::decision::Layer;
 use crate::querylog::health::Report;
 
 /// What is told beside what the workers count.
-pub struct State<'s> {
+pub struct State {
     /// When this process started.
     pub started: Timestamp,
     /// The number of the live policy; none: there is none.
@@ -38,7 +38,7 @@ pub struct State<'s> {
 
 /// The text of `/metrics`.
 #[must_use]
-pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State<'_>) -> String {
+pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State) -> String {
     let mut page = Page {
         workers,
         families: Vec::new(),
@@ -155,7 +155,7 @@ impl Page<'_> {
         self.gauge("schoolgate_upstream_waiting", "Questions now waiting for an upstream.", waiting as f64);
     }
 
-    fn state(&mut self, state: &State<'_>) {
+    fn state(&mut self, state: &State) {
         let seconds = |time: Timestamp| time.as_millisecond() as f64 / 1000.0;
         self.gauge("schoolgate_start_time_seconds", "When this process started.", seconds(state.started));
         self.gauge("schoolgate_ready", "1 while a valid policy and lists are in force.", f64::from(u8::from(state.policy.is_some())));

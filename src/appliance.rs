@@ -32,6 +32,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::configuration::Configuration;
+use crate::devices::leases::Leases;
 use crate::dns::cache::{self, Cache};
 use crate::dns::limiter::Limiter;
 use crate::dns::local::{Local, LocalRecord};
@@ -43,7 +44,6 @@ use crate::dns::udp::Bound;
 use crate::dns::upstream::tcp::TcpAsk;
 use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
-use crate::devices::leases::Leases;
 use crate::lists::load::LoadError;
 use crate::metrics::{Counters, GroupLabels};
 use crate::name::Name;
@@ -105,7 +105,11 @@ async fn run(
             .with_context(|| format!("cannot listen on {address} (TCP)"))?;
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
     }
-    let shared = housekeeping.shared(crew.counters.clone(), Arc::clone(&labels), writer.health.clone());
+    let shared = housekeeping.shared(
+        crew.counters.clone(),
+        Arc::clone(&labels),
+        writer.health.clone(),
+    );
     let metrics = match settings.listen.metrics {
         Some(address) => {
             let listener = TcpListener::bind(address)
@@ -183,7 +187,12 @@ fn desk(
     leases: Arc<ArcSwap<Leases>>,
     labels: &Arc<GroupLabels>,
 ) -> anyhow::Result<Arc<Desk>> {
-    let forwarded: Vec<Name> = settings.upstream.zones.iter().map(|z| z.name.clone()).collect();
+    let forwarded: Vec<Name> = settings
+        .upstream
+        .zones
+        .iter()
+        .map(|z| z.name.clone())
+        .collect();
     // A conditional zone is the school's own: it may well be private.
     let allow = settings.rebinding.allow.iter().chain(&forwarded).cloned();
     Ok(Arc::new(Desk {
@@ -272,8 +281,8 @@ fn start_workers(
 fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Bound>> {
     let mut all = Vec::new();
     for address in addresses {
-        let bound = Bound::bind(*address)
-            .with_context(|| format!("cannot listen on {address} (UDP)"))?;
+        let bound =
+            Bound::bind(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
         *address = bound.local_address()?;
         all.push(bound);
     }
@@ -322,7 +331,9 @@ fn servers(settings: &Settings) -> Servers {
     };
     let default = indices(&settings.upstream.servers);
     let zones = settings.upstream.zones.iter();
-    let zones: Vec<_> = zones.map(|zone| (zone.name.clone(), indices(&zone.servers))).collect();
+    let zones: Vec<_> = zones
+        .map(|zone| (zone.name.clone(), indices(&zone.servers)))
+        .collect();
     Servers {
         default,
         zones,

@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-
 use crate::devices::inventory::COLUMNS;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
@@ -88,6 +87,20 @@ impl Configuration {
                 Err(complaints)
             }
         }
+    }
+}
+
+/// The machine's settings alone, for verbs that need no policy.
+pub fn settings(folder: &Path) -> Result<Settings, Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let settings = text_of(folder, SETTINGS, &mut complaints).map(|text| {
+        let (settings, found) = Settings::read(SETTINGS, &text);
+        complaints.extend(found);
+        settings.relative_to(folder)
+    });
+    match settings {
+        Some(settings) if complaints.is_empty() => Ok(settings),
+        _ => Err(complaints),
     }
 }
 

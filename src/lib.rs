@@ -12,3 +12,5 @@ pub mod name;
 pub mod policy;
 pub mod querylog;
 pub mod settings;
+pub mod up;
+pub mod why;

@@ -1,1 +1,148 @@
-fn main() {}
+//! The command line: one verb a line, each a call into the library.
+//!
+//! Exit status: 0 fine, 1 the answer is "no", 2 could not run.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use schoolgate::configuration::{self, Configuration};
+use schoolgate::lists::fetch::FetchOptions;
+use schoolgate::lists::refresh::RefreshConfig;
+use schoolgate::lists::{load, refresh, report};
+use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::why::{WhyArgs, why};
+use schoolgate::{appliance, up};
+
+/// The DNS filter for schools.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    /// The folder of schoolgate.toml, policy.toml and devices.csv
+    #[arg(long, global = true, value_name = "DIR")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Try it out: compile the demo's lists and answer DNS on 127.0.0.1:5353
+    Up,
+    /// Answer DNS
+    Serve {
+        /// End when the process that started this one ends
+        #[arg(long, hide = true)]
+        with_parent: bool,
+    },
+    /// Fetch the lists and compile them
+    Refresh {
+        /// Take this source's list though it has lost more entries than usual
+        #[arg(long, value_name = "ID")]
+        accept: Vec<String>,
+    },
+    /// Say what is wrong with the configuration
+    Check,
+    /// Say what happens to a name, and why
+    Why(WhyArgs),
+    /// Say how the lists fare
+    Lists {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read the query log
+    Log(LogArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(tracing::Level::INFO)
+        .with_target(false)
+        .init();
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        // Whoever read the output has gone away: nothing is wrong here.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    let out = &mut io::stdout().lock();
+    if let Verb::Up = cli.verb {
+        return up::up(cli.config.as_deref(), out);
+    }
+    let folder = cli.config.unwrap_or_else(default_folder);
+    let settings = || configuration::settings(&folder).map_err(appliance::all_of);
+    match cli.verb {
+        Verb::Up => {}
+        Verb::Serve { with_parent } => {
+            if with_parent {
+                up::end_with_parent()?;
+            }
+            appliance::serve(&folder, out)?;
+        }
+        Verb::Refresh { accept } => {
+            let settings = settings()?;
+            let config = RefreshConfig {
+                state_dir: settings.state_dir.clone(),
+                fetch: FetchOptions {
+                    extra_ca: settings.refresh.ca_file.clone(),
+                    resolvers: settings.list_resolvers(),
+                    total_timeout: settings.list_timeout(),
+                },
+                config_dir: folder,
+                accept,
+                now: Timestamp::now(),
+            };
+            let report = refresh::refresh(&config, out)?;
+            return Ok(u8::from(!report.all_fresh()));
+        }
+        Verb::Check => {
+            let lists =
+                |settings: &schoolgate::settings::Settings| load::open(&settings.state_dir).ok();
+            return Ok(configuration::check(&folder, lists, out)?);
+        }
+        Verb::Why(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            why(&args, &configuration, Timestamp::now(), out)?;
+        }
+        Verb::Lists { json } => {
+            report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+        }
+        Verb::Log(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let folder = configuration.settings.state_dir.join("querylog");
+            let zone = &configuration.document.zone;
+            for day in log(&args, &folder, zone, Timestamp::now(), out)? {
+                writeln!(io::stderr(), "warning: {day}")?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn default_folder() -> PathBuf {
+    let here = PathBuf::from("config");
+    if here.join("schoolgate.toml").exists() {
+        here
+    } else {
+        PathBuf::from("/etc/schoolgate")
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

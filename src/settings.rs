@@ -9,6 +9,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::devices::leases::watch::LeaseFile;
 use crate::name::Name;
@@ -273,6 +274,28 @@ impl Settings {
             place(file);
         }
         self
+    }
+}
+
+impl Settings {
+    /// Who resolves the hosts of lists, past the filter.
+    #[must_use]
+    pub fn list_resolvers(&self) -> Vec<SocketAddr> {
+        if self.refresh.resolvers.is_empty() {
+            self.upstream
+                .servers
+                .iter()
+                .map(|server| server.addr)
+                .collect()
+        } else {
+            self.refresh.resolvers.clone()
+        }
+    }
+
+    /// How long one list may take.
+    #[must_use]
+    pub fn list_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.refresh.timeout))
     }
 }
 

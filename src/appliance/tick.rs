@@ -116,10 +116,18 @@ impl Housekeeping {
 
     /// Builds and activates the policy anew; what cannot be leaves the old one.
     pub(super) fn reload(&mut self, cause: Cause) {
-        let mut activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut activation = self
+            .activation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match activation.activate(cause, Timestamp::now()) {
             Ok(record) => {
-                tracing::info!(policy = record.number, lists = record.lists, ?cause, "activated");
+                tracing::info!(
+                    policy = record.number,
+                    lists = record.lists,
+                    ?cause,
+                    "activated"
+                );
             }
             Err(Refused::Policy(complaints)) => {
                 for complaint in complaints {
@@ -136,8 +144,15 @@ impl Housekeeping {
         if let Some(leases) = self.watcher.poll(now) {
             self.leases.store(Arc::new(leases));
         }
-        let trouble = self.watcher.states().filter(|(_, s)| s.trouble.is_some()).count();
-        let mut known = self.lease_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self
+            .watcher
+            .states()
+            .filter(|(_, s)| s.trouble.is_some())
+            .count();
+        let mut known = self
+            .lease_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if trouble > *known {
             tracing::warn!(files = trouble, "a DHCP lease file cannot be read");
         }
@@ -161,8 +176,13 @@ impl Housekeeping {
 
     /// By a wrong clock every day of the log may look old.
     fn clock_is_trusted(&self, now: Timestamp) -> bool {
-        let activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
-        activation.policy().is_some_and(|policy| policy.at(now).is_trusted())
+        let activation = self
+            .activation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        activation
+            .policy()
+            .is_some_and(|policy| policy.at(now).is_trusted())
     }
 
     fn sweep(&self, now: Timestamp) {
@@ -197,11 +217,21 @@ pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
 
 impl Shared {
     fn page(&self) -> String {
-        let activation = self.activation.lock().unwrap_or_else(PoisonError::into_inner);
+        let activation = self
+            .activation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let policy = activation.policy();
         let now = Timestamp::now();
-        let hidden = self.desk.hidden.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = self.lease_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let hidden = self
+            .desk
+            .hidden
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let trouble = self
+            .lease_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let state = State {
             started: self.started,
             policy: policy.as_ref().map(|policy| policy.number),

@@ -178,7 +178,10 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
     let path = folder(state_dir).join(RECORD);
     match fs::read_to_string(&path) {
         // A line that a power cut tore is passed over.
-        Ok(text) => Ok(text.lines().rev().find_map(|l| serde_json::from_str(l).ok())),
+        Ok(text) => Ok(text
+            .lines()
+            .rev()
+            .find_map(|l| serde_json::from_str(l).ok())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -198,7 +201,10 @@ fn folder(state_dir: &Path) -> PathBuf {
 fn keep_record(state_dir: &Path, record: &Record, texts: &PolicyTexts) -> io::Result<()> {
     let folder = folder(state_dir);
     fs::create_dir_all(folder.join(TEXTS))?;
-    for (hash, text) in [(&record.policy, &texts.policy), (&record.devices, &texts.devices)] {
+    for (hash, text) in [
+        (&record.policy, &texts.policy),
+        (&record.devices, &texts.devices),
+    ] {
         let path = folder.join(TEXTS).join(hash);
         if !path.exists() {
             let half = path.with_extension("new");

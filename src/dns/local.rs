@@ -128,14 +128,7 @@ impl Local {
     #[must_use]
     pub fn answer(&self, query: &Query<'_>) -> Option<Answer> {
         let name = query.name.name();
-        let apex = name
-            .suffixes()
-            .position(|n| self.apexes.contains(n.wire()))?;
-        let is_forwarded = self
-            .forwarded
-            .iter()
-            .any(|zone| name.is_within(zone.as_ref()));
-        if is_forwarded || (apex == 0 && query.rtype == DS) {
+        if !self.holds(name, query.rtype) {
             return None;
         }
         let question = [name.wire(), &query.rtype.to_be_bytes(), &[0, 1]].concat();
@@ -146,6 +139,18 @@ impl Local {
             answer.unwrap_or_else(|| (Answer::failure(&question, ede::OTHER, 1), Vec::new()));
         answer.authoritative = reply.get(2).is_some_and(|flags| flags & 0x04 != 0);
         Some(answer)
+    }
+
+    /// Whether we answer this question ourselves.
+    #[must_use]
+    pub fn holds(&self, name: NameRef<'_>, rtype: u16) -> bool {
+        let apex = name.suffixes().position(|n| self.apexes.contains(n.wire()));
+        let is_forwarded = || {
+            self.forwarded
+                .iter()
+                .any(|zone| name.is_within(zone.as_ref()))
+        };
+        apex.is_some_and(|above| above > 0 || rtype != DS) && !is_forwarded()
     }
 
     fn ask(&self, question: &[u8]) -> Option<Vec<u8>> {

@@ -50,7 +50,8 @@ pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State
     page.state(state);
     let mut text = Vec::new();
     // Writing to memory does not fail, and a family without a row is left out.
-    page.families.retain(|family| !family.get_metric().is_empty());
+    page.families
+        .retain(|family| !family.get_metric().is_empty());
     let _ = TextEncoder::new().encode(&page.families, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -73,28 +74,46 @@ impl Page<'_> {
             (count > 0).then(|| (vec![("rcode", rcode_id(rcode))], count))
         });
         let rows = rows.collect();
-        self.counter("schoolgate_replies_total", "Replies sent, by response code.", rows);
-        self.count("schoolgate_ignored_packets_total", "Packets met with silence.", |c| {
-            c.ignored.value()
-        });
-        self.count("schoolgate_stranger_queries_total", "Questions refused because their sender is not in clients.allow.", |c| {
-            c.strangers.value()
-        });
-        self.count("schoolgate_limited_queries_total", "Questions refused because their device asked too many.", |c| {
-            c.limited.value()
-        });
-        self.count("schoolgate_untrusted_identities_total", "Questions with identity options from an address that is no listed router's.", |c| {
-            c.untrusted_identities.value()
-        });
-        self.count("schoolgate_identity_conflicts_total", "Questions whose identities contradict each other.", |c| {
-            c.conflicts.value()
-        });
-        self.count("schoolgate_send_errors_total", "Replies the kernel would not take.", |c| {
-            c.send_errors.value()
-        });
-        self.count("schoolgate_receive_errors_total", "Errors while receiving.", |c| {
-            c.receive_errors.value()
-        });
+        self.counter(
+            "schoolgate_replies_total",
+            "Replies sent, by response code.",
+            rows,
+        );
+        self.count(
+            "schoolgate_ignored_packets_total",
+            "Packets met with silence.",
+            |c| c.ignored.value(),
+        );
+        self.count(
+            "schoolgate_stranger_queries_total",
+            "Questions refused because their sender is not in clients.allow.",
+            |c| c.strangers.value(),
+        );
+        self.count(
+            "schoolgate_limited_queries_total",
+            "Questions refused because their device asked too many.",
+            |c| c.limited.value(),
+        );
+        self.count(
+            "schoolgate_untrusted_identities_total",
+            "Questions with identity options from an address that is no listed router's.",
+            |c| c.untrusted_identities.value(),
+        );
+        self.count(
+            "schoolgate_identity_conflicts_total",
+            "Questions whose identities contradict each other.",
+            |c| c.conflicts.value(),
+        );
+        self.count(
+            "schoolgate_send_errors_total",
+            "Replies the kernel would not take.",
+            |c| c.send_errors.value(),
+        );
+        self.count(
+            "schoolgate_receive_errors_total",
+            "Errors while receiving.",
+            |c| c.receive_errors.value(),
+        );
     }
 
     fn decisions(&mut self, labels: &GroupLabels) {
@@ -102,24 +121,38 @@ impl Page<'_> {
         for layer in Layer::ALL {
             for (verdict, blocked) in [("block", true), ("allow", false)] {
                 let count = self.sum(|c| c.decided(layer, blocked));
-                let labels = vec![("layer", layer.id().to_owned()), ("verdict", verdict.to_owned())];
+                let labels = vec![
+                    ("layer", layer.id().to_owned()),
+                    ("verdict", verdict.to_owned()),
+                ];
                 if count > 0 {
                     rows.push((labels, count));
                 }
             }
         }
-        self.counter("schoolgate_decisions_total", "Questions decided, by the layer that spoke.", rows);
+        self.counter(
+            "schoolgate_decisions_total",
+            "Questions decided, by the layer that spoke.",
+            rows,
+        );
         let mut rows = Vec::new();
         for (group, id) in labels.all() {
             for category in Category::all().map(Some).chain([None]) {
                 let count = self.sum(|c| c.blocked(group, category));
                 if count > 0 {
                     let category = category.map_or("none", Category::id).to_owned();
-                    rows.push((vec![("group", id.to_string()), ("category", category)], count));
+                    rows.push((
+                        vec![("group", id.to_string()), ("category", category)],
+                        count,
+                    ));
                 }
             }
         }
-        self.counter("schoolgate_blocked_total", "Blocked questions, by group and category.", rows);
+        self.counter(
+            "schoolgate_blocked_total",
+            "Blocked questions, by group and category.",
+            rows,
+        );
     }
 
     fn cache(&mut self) {
@@ -129,59 +162,139 @@ impl Page<'_> {
             ("stale", |c| c.cache_stale.value()),
         ];
         let rows = results.map(|(id, of)| (vec![("result", id.to_owned())], self.sum(of)));
-        self.counter("schoolgate_cache_lookups_total", "Look-ups in the cache.", rows.into());
+        self.counter(
+            "schoolgate_cache_lookups_total",
+            "Look-ups in the cache.",
+            rows.into(),
+        );
         let (bytes, entries) = (
             self.sum(|c| c.cache_bytes.value()),
             self.sum(|c| c.cache_entries.value()),
         );
-        self.gauge("schoolgate_cache_bytes", "Bytes in the cache.", bytes as f64);
-        self.gauge("schoolgate_cache_entries", "Answers in the cache.", entries as f64);
+        self.gauge(
+            "schoolgate_cache_bytes",
+            "Bytes in the cache.",
+            bytes as f64,
+        );
+        self.gauge(
+            "schoolgate_cache_entries",
+            "Answers in the cache.",
+            entries as f64,
+        );
     }
 
     fn upstream(&mut self) {
-        self.count("schoolgate_upstream_queries_total", "Questions sent to upstreams.", |c| {
-            c.upstream_queries.value()
-        });
-        self.count("schoolgate_upstream_failures_total", "Upstream questions that failed or timed out.", |c| {
-            c.upstream_failures.value()
-        });
-        self.count("schoolgate_upstream_mismatches_total", "Upstream replies that were not to what had been asked.", |c| {
-            c.upstream_mismatches.value()
-        });
-        self.count("schoolgate_upstream_shared_total", "Questions that joined one already on its way.", |c| {
-            c.upstream_shared.value()
-        });
+        self.count(
+            "schoolgate_upstream_queries_total",
+            "Questions sent to upstreams.",
+            |c| c.upstream_queries.value(),
+        );
+        self.count(
+            "schoolgate_upstream_failures_total",
+            "Upstream questions that failed or timed out.",
+            |c| c.upstream_failures.value(),
+        );
+        self.count(
+            "schoolgate_upstream_mismatches_total",
+            "Upstream replies that were not to what had been asked.",
+            |c| c.upstream_mismatches.value(),
+        );
+        self.count(
+            "schoolgate_upstream_shared_total",
+            "Questions that joined one already on its way.",
+            |c| c.upstream_shared.value(),
+        );
         let waiting = self.sum(|c| c.upstream_waiting.value());
-        self.gauge("schoolgate_upstream_waiting", "Questions now waiting for an upstream.", waiting as f64);
+        self.gauge(
+            "schoolgate_upstream_waiting",
+            "Questions now waiting for an upstream.",
+            waiting as f64,
+        );
     }
 
     fn state(&mut self, state: &State) {
         let seconds = |time: Timestamp| time.as_millisecond() as f64 / 1000.0;
-        self.gauge("schoolgate_start_time_seconds", "When this process started.", seconds(state.started));
-        self.gauge("schoolgate_ready", "1 while a valid policy and lists are in force.", f64::from(u8::from(state.policy.is_some())));
-        self.gauge("schoolgate_policy_number", "The number of the live policy.", state.policy.unwrap_or(0) as f64);
-        self.gauge("schoolgate_policy_reload_failed", "1 if the last change of policy or lists was refused; the old one serves.", f64::from(u8::from(state.activation_failed)));
-        self.counter("schoolgate_policy_reload_failures_total", "Changes of policy or lists that were refused.", vec![(vec![], state.failed_activations)]);
-        self.gauge("schoolgate_list_names", "Names in the lists.", state.names as f64);
+        self.gauge(
+            "schoolgate_start_time_seconds",
+            "When this process started.",
+            seconds(state.started),
+        );
+        self.gauge(
+            "schoolgate_ready",
+            "1 while a valid policy and lists are in force.",
+            f64::from(u8::from(state.policy.is_some())),
+        );
+        self.gauge(
+            "schoolgate_policy_number",
+            "The number of the live policy.",
+            state.policy.unwrap_or(0) as f64,
+        );
+        self.gauge(
+            "schoolgate_policy_reload_failed",
+            "1 if the last change of policy or lists was refused; the old one serves.",
+            f64::from(u8::from(state.activation_failed)),
+        );
+        self.counter(
+            "schoolgate_policy_reload_failures_total",
+            "Changes of policy or lists that were refused.",
+            vec![(vec![], state.failed_activations)],
+        );
+        self.gauge(
+            "schoolgate_list_names",
+            "Names in the lists.",
+            state.names as f64,
+        );
         if let Some(time) = state.lists_compiled {
-            self.gauge("schoolgate_lists_compiled_time_seconds", "When the lists in force were compiled.", seconds(time));
+            self.gauge(
+                "schoolgate_lists_compiled_time_seconds",
+                "When the lists in force were compiled.",
+                seconds(time),
+            );
         }
         self.gauge("schoolgate_hidden_clients_routers", "Addresses that seem to stand for many devices without saying for which, or that claim to be one.", state.hiding as f64);
-        self.gauge("schoolgate_lease_files_unreadable", "DHCP lease files that cannot be read.", state.lease_trouble as f64);
+        self.gauge(
+            "schoolgate_lease_files_unreadable",
+            "DHCP lease files that cannot be read.",
+            state.lease_trouble as f64,
+        );
         let log = &state.log;
-        self.gauge("schoolgate_querylog_pending_rows", "Log rows waiting in memory.", log.pending_rows as f64);
-        self.gauge("schoolgate_querylog_pending_bytes", "Bytes of log rows waiting in memory.", log.pending_bytes as f64);
-        self.gauge("schoolgate_querylog_failing", "1 while the log cannot be written.", f64::from(u8::from(log.failing)));
-        self.counter("schoolgate_querylog_written_total", "Look-ups made durable in the log.", vec![(vec![], log.written)]);
+        self.gauge(
+            "schoolgate_querylog_pending_rows",
+            "Log rows waiting in memory.",
+            log.pending_rows as f64,
+        );
+        self.gauge(
+            "schoolgate_querylog_pending_bytes",
+            "Bytes of log rows waiting in memory.",
+            log.pending_bytes as f64,
+        );
+        self.gauge(
+            "schoolgate_querylog_failing",
+            "1 while the log cannot be written.",
+            f64::from(u8::from(log.failing)),
+        );
+        self.counter(
+            "schoolgate_querylog_written_total",
+            "Look-ups made durable in the log.",
+            vec![(vec![], log.written)],
+        );
         let lost = [
             ("allowed", log.lost_allowed),
             ("blocked", log.lost_blocked),
             ("mandatory", log.lost_mandatory),
         ];
         let lost = lost.map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
-        self.counter("schoolgate_querylog_lost_total", "Look-ups that should be in the log and are not.", lost.into());
+        self.counter(
+            "schoolgate_querylog_lost_total",
+            "Look-ups that should be in the log and are not.",
+            lost.into(),
+        );
         if let Some(time) = log.last_write {
-            self.gauge("schoolgate_querylog_last_write_time_seconds", "When rows were last made durable.", seconds(time));
+            self.gauge(
+                "schoolgate_querylog_last_write_time_seconds",
+                "When rows were last made durable.",
+                seconds(time),
+            );
         }
     }
 

@@ -93,6 +93,17 @@ pub fn mnemonic(rtype: u16) -> String {
     }
 }
 
+/// The record type of a mnemonic in any case, or of `TYPE123`.
+#[must_use]
+pub fn rtype(mnemonic: &str) -> Option<u16> {
+    let word = mnemonic.to_ascii_uppercase();
+    let known = TYPES.iter().find(|(_, name)| *name == word);
+    known.map_or_else(
+        || word.strip_prefix("TYPE")?.parse().ok(),
+        |(number, _)| Some(*number),
+    )
+}
+
 /// A printed name with its labels in the other order (`com.example.www`), so
 /// that everything below a domain stands together in an index. Twice gives the
 /// name again.

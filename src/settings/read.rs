@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use super::{
     Answers, BLOCK_TTL, BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
-    ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord,
-    LocalZone, MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
-    Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
-    TCP_PIPELINE, THREADS, Upstream, UpstreamAddress,
+    ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
+    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding,
+    Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE,
+    THREADS, Upstream, UpstreamAddress,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;

@@ -1,0 +1,156 @@
+//! `schoolgate up`: the whole appliance, for somebody who has just met it.
+//!
+//! One parent, its parts as children, so that what a newcomer runs is what a
+//! school runs: lists are compiled by `refresh`, questions answered by `serve`.
+//! Without `--config` it takes the demonstration. It writes nothing outside the
+//! state folder and needs no internet. When it ends, so do its children.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::appliance::all_of;
+use crate::configuration::Configuration;
+
+/// Where the demonstration's configuration may be.
+const DEMO: [&str; 2] = ["config/demo", "/usr/share/schoolgate/config/demo"];
+
+/// Runs everything until told to stop, or until a part of it ends.
+pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
+    let folder = match config {
+        Some(folder) => folder.to_owned(),
+        None => demo()?,
+    };
+    let configuration = Configuration::load(&folder).map_err(all_of)?;
+    writeln!(out, "Configuration: {}", folder.display())?;
+    writeln!(
+        out,
+        "State:         {}",
+        configuration.settings.state_dir.display()
+    )?;
+    writeln!(out)?;
+    writeln!(out, "Compiling the lists …")?;
+    out.flush()?;
+    let refreshed = part("refresh", &folder)?.status()?;
+    // A list that could not be had is no reason not to serve the others.
+    if refreshed.code().is_none_or(|code| code > 1) {
+        bail!("the lists could not be compiled");
+    }
+    let mut serve = part("serve", &folder)?
+        .arg("--with-parent")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `schoolgate serve`")?;
+    let ready = serve
+        .stdout
+        .take()
+        .map(BufReader::new)
+        .and_then(|o| o.lines().next());
+    let Some(Ok(line)) = ready else {
+        let code = serve.wait()?.code().unwrap_or(2);
+        return Ok(u8::try_from(code).unwrap_or(2));
+    };
+    writeln!(out, "Now {line}.")?;
+    if config.is_none() {
+        let address = configuration.settings.listen.dns.first();
+        try_it(
+            &folder,
+            address.map_or(5353, std::net::SocketAddr::port),
+            out,
+        )?;
+    }
+    writeln!(out, "Ctrl-C ends it.")?;
+    out.flush()?;
+    wait(serve)
+}
+
+/// For a child: end when the parent does.
+pub fn end_with_parent() -> anyhow::Result<()> {
+    set_pdeathsig(Signal::SIGTERM)?;
+    // It may have ended before that.
+    if getppid().as_raw() == 1 {
+        bail!("the process that started this one has ended");
+    }
+    Ok(())
+}
+
+fn demo() -> anyhow::Result<PathBuf> {
+    let found = DEMO
+        .iter()
+        .map(PathBuf::from)
+        .find(|folder| folder.is_dir());
+    found.with_context(|| {
+        format!(
+            "no demonstration in {}; name a folder with --config DIR",
+            DEMO.join(" or ")
+        )
+    })
+}
+
+fn part(verb: &str, folder: &Path) -> anyhow::Result<Command> {
+    let this = std::env::current_exe().context("where is this program?")?;
+    let mut command = Command::new(this);
+    command
+        .arg(verb)
+        .arg("--config")
+        .arg(folder)
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// What a newcomer can do next, and what should come of it.
+fn try_it(folder: &Path, port: u16, out: &mut impl Write) -> anyhow::Result<()> {
+    let this = std::env::current_exe()?;
+    let (this, folder) = (this.display(), folder.display());
+    writeln!(
+        out,
+        "
+This machine plays a school: whoever asks from 127.0.0.1 is a pupil, from
+127.0.0.3 a member of staff. Try, in another terminal:
+
+  1. A gambling site, asked for by a pupil: blocked.
+       dig @127.0.0.1 -p {port} bets.example
+     → status: NXDOMAIN, and \"EDE: 15 (Blocked): (Blocked by school policy)\"
+
+  2. The same for a teacher: why it would be answered.
+       {this} why bets.example --client 127.0.0.3 --config {folder}
+     → \"bets.example is allowed …\"
+
+  3. What the safeguarding lead sees of the first.
+       {this} log --config {folder}
+     → a row with 127.0.0.1, pupil, block, gambling, bets.example
+
+No internet is needed for these. (`dig` is in Debian's bind9-dnsutils.)
+"
+    )?;
+    Ok(())
+}
+
+/// Waits for the child or a signal, whichever comes first.
+fn wait(mut serve: Child) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let told_to_stop = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut child = signal(SignalKind::child())?;
+        anyhow::Ok(tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            _ = child.recv() => false,
+        })
+    })?;
+    if told_to_stop {
+        let pid = i32::try_from(serve.id())?;
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    let code = serve.wait()?.code();
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2))
+}

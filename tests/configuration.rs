@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schoolgate::configuration::{Configuration, check};
 use schoolgate::name::Name;
 use schoolgate::policy::Asker;
+use schoolgate::policy::compile::Live;
 use schoolgate::policy::decision::Verdict;
 use tempfile::TempDir;
 
@@ -143,7 +144,12 @@ fn the_demo_blocks_for_a_pupil_and_not_for_staff() {
     let lists = demo_lists::load(&root().join("tests/decisions/demo.lists"));
     let policy = configuration
         .texts
-        .compile(1, Timestamp::UNIX_EPOCH, lists)
+        .compile(Live {
+            number: 1,
+            not_before: Timestamp::UNIX_EPOCH,
+            lists,
+            standing: false,
+        })
         .unwrap();
     let moment = policy.at("2026-09-13T12:00:00Z".parse().unwrap());
     let verdict = |ip: &str, name: &str| {

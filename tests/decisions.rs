@@ -64,6 +64,7 @@ impl School {
             number: 1,
             not_before: not_before(),
             lists,
+            standing: false,
         };
         let file = |name, text| File { name, text };
         let policy = compile(file(policy, &text), file("devices.csv", &devices), live)

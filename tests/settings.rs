@@ -63,6 +63,7 @@ ipad-8,,,,,,
             number: 1,
             not_before: Timestamp::UNIX_EPOCH,
             lists: lists.clone(),
+            standing: false,
         };
         let file = |name, text| File { name, text };
         compile(
@@ -122,7 +123,7 @@ fn a_full_file_is_read() {
     assert_eq!(settings.listen.metrics, None);
     assert_eq!(settings.clients.routers[0].to_string(), "10.0.0.1/32");
     assert_eq!(
-        settings.clients.leases[0].file,
+        settings.clients.leases[0].path,
         Path::new("/etc/schoolgate/dnsmasq.leases")
     );
     let servers: Vec<_> = settings

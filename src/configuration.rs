@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::devices::inventory::COLUMNS;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
+use crate::lists::source;
 use crate::policy::Policy;
 use crate::policy::compile::{self, File, Live};
 use crate::policy::document::PolicyDocument;
@@ -57,6 +58,9 @@ impl Configuration {
             complaints.extend(found);
             settings.relative_to(folder)
         });
+        if let Err(found) = source::read(folder) {
+            complaints.extend(found);
+        }
         let mut warnings = Vec::new();
         let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
         let document = texts.as_ref().map(|texts| {

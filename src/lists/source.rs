@@ -109,16 +109,15 @@ impl Format {
 /// Reads the sources of a configuration folder, or the shipped ones if it has
 /// no `sources.toml`.
 pub fn read(config_dir: &Path) -> Result<Vec<SourceSpec>, Vec<Complaint>> {
-    let path = config_dir.join("sources.toml");
-    let shown = path.display().to_string();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&shown, &text, config_dir),
+    const SOURCES: &str = "sources.toml";
+    match std::fs::read_to_string(config_dir.join(SOURCES)) {
+        Ok(text) => parse(SOURCES, &text, config_dir),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             parse("blocklists/sources.toml", SHIPPED, config_dir)
         }
         Err(error) => Err(vec![Complaint {
             place: Place {
-                file: shown,
+                file: SOURCES.to_owned(),
                 line: 0,
             },
             message: format!("cannot be read: {error}"),

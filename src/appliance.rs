@@ -44,13 +44,12 @@ use crate::dns::udp::Bound;
 use crate::dns::upstream::tcp::TcpAsk;
 use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
-use crate::lists::load::LoadError;
 use crate::metrics::{Counters, GroupLabels};
 use crate::name::Name;
 use crate::policy::Policy;
 use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
 use crate::querylog::writer::{self, Writer};
-use crate::settings::{Scheme, Settings, UpstreamAddress};
+use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
 
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
@@ -62,7 +61,8 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let mut activation = Activation::new(folder, &settings.state_dir)?;
     match activation.activate(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
-        Err(Refused::Lists(why @ LoadError::None(_))) => {
+        // The next refresh mends it; until then nothing is let through.
+        Err(Refused::Lists(why)) => {
             tracing::warn!(%why, "not ready: no question is answered until there are lists");
         }
         Err(refused) => bail!("{refused}"),
@@ -203,7 +203,8 @@ fn desk(
         block_ttl: settings.answers.block_ttl,
         max_ttl: settings.cache.max_ttl,
         page: settings.answers.page_addresses.clone(),
-        contact: settings.answers.contact.as_str().into(),
+        block_text: block_text(&settings.answers.contact),
+        dnssec: settings.upstream.dnssec != Dnssec::Off,
         rebinding: Rebinding {
             allow: allow.collect(),
             nat64: settings.rebinding.nat64.clone(),
@@ -213,6 +214,13 @@ fn desk(
         labels: Arc::clone(labels),
         hidden: Mutex::default(),
     }))
+}
+
+fn block_text(contact: &str) -> Box<str> {
+    match contact {
+        "" => "Blocked by school policy".into(),
+        contact => format!("Blocked by school policy. Questions: {contact}").into(),
+    }
 }
 
 /// The zones we answer ourselves, as the settings have them.

@@ -66,8 +66,10 @@ pub struct Desk {
     pub max_ttl: u32,
     /// The block page's addresses.
     pub page: Vec<IpAddr>,
-    /// Whom to ask about a block, for those who look; may be empty.
-    pub contact: Box<str>,
+    /// The words beside a block, for those who look (RFC 8914).
+    pub block_text: Box<str>,
+    /// Whether signatures are asked for when a client wants them.
+    pub dnssec: bool,
     /// Which names may have private addresses.
     pub rebinding: Rebinding,
     /// What we are authoritative for.
@@ -439,7 +441,7 @@ impl Pipeline {
         let key = Key {
             name: query.name.wire(),
             rtype: query.rtype,
-            dnssec_ok: query.dnssec_ok(),
+            dnssec_ok: query.dnssec_ok() && desk.dnssec,
             checking_disabled: query.checking_disabled(),
         };
         let kept = cache.find(&key);
@@ -467,7 +469,7 @@ impl Pipeline {
             && let Some(refresh) = turn.from_cache(decision, entry, recorder, counters, out)
         {
             return match refresh {
-                true => Step::ReplyAndRefresh(Wanted::of(query)),
+                true => Step::ReplyAndRefresh(Wanted::of(query, &key)),
                 false => Step::Reply,
             };
         }
@@ -485,7 +487,7 @@ impl Pipeline {
             return Step::Reply;
         }
         Step::Ask(Box::new(Pending {
-            wanted: Wanted::of(query),
+            wanted: Wanted::of(query, &key),
             from,
             id: query.id,
             flags: query.flags,
@@ -752,13 +754,8 @@ impl<'t> Turn<'t> {
             BlockedAnswer::Default => Blocked::Nodata,
         };
         let ttl = self.desk.block_ttl.min(self.until_edge());
-        reply::blocked(
-            &self.asked,
-            how,
-            ttl,
-            reply::why_blocked(decision.layer),
-            out,
-        );
+        let why = reply::why_blocked(decision.layer, &self.desk.block_text);
+        reply::blocked(&self.asked, how, ttl, why, out);
     }
 
     /// Whole seconds until this group's answers may change.
@@ -829,7 +826,7 @@ impl Memo {
 }
 
 impl Wanted {
-    fn of(query: &Query<'_>) -> Self {
+    fn of(query: &Query<'_>, key: &Key<'_>) -> Self {
         Self {
             question: [
                 query.name.wire(),
@@ -837,8 +834,8 @@ impl Wanted {
             ]
             .concat()
             .into(),
-            dnssec_ok: query.dnssec_ok(),
-            checking_disabled: query.checking_disabled(),
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
         }
     }
 

@@ -195,9 +195,10 @@ pub fn any(asked: &Asked<'_>, out: &mut Vec<u8>) {
 }
 
 /// Why policy blocked, in the words a technician sees in `dig`. For the
-/// mandatory layer the text is fixed and says nothing of list or entry.
+/// mandatory layer the text is fixed and says nothing of list or entry; for the
+/// school's own blocks it is `words`.
 #[must_use]
-pub fn why_blocked(layer: Layer) -> Ede<'static> {
+pub fn why_blocked(layer: Layer, words: &str) -> Ede<'_> {
     match layer {
         Layer::Mandatory => Ede {
             code: ede::CENSORED,
@@ -209,7 +210,7 @@ pub fn why_blocked(layer: Layer) -> Ede<'static> {
         },
         _ => Ede {
             code: ede::BLOCKED,
-            text: "Blocked by school policy",
+            text: words,
         },
     }
 }

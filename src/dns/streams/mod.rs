@@ -161,13 +161,17 @@ impl Asker<'_> {
     /// sense.
     async fn read<S: AsyncRead>(self, mut reader: ReadHalf<S>, most: usize) {
         loop {
-            let length = match timeout(self.idle, reader.read_u16()).await {
-                Ok(Ok(length)) => usize::from(length),
+            let mut first = [0];
+            match timeout(self.idle, reader.read_exact(&mut first)).await {
+                Ok(Ok(_)) => {}
                 // Not idle while an answer is still awaited.
                 Err(_) if self.under_way.available_permits() < most => continue,
                 Ok(Err(_)) | Err(_) => return,
+            }
+            let Ok(Ok(second)) = timeout(self.idle, reader.read_u8()).await else {
+                return;
             };
-            let mut packet = vec![0; length];
+            let mut packet = vec![0; usize::from(u16::from_be_bytes([first[0], second]))];
             if !matches!(
                 timeout(self.idle, reader.read_exact(&mut packet)).await,
                 Ok(Ok(_))

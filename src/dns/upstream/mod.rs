@@ -107,6 +107,8 @@ struct Flight {
     next: usize,
     /// Questions on their way.
     out: usize,
+    /// Whom it asked, and when.
+    asked: Vec<(usize, u64)>,
     /// Rounds through all servers.
     rounds: u32,
     error: u16,
@@ -229,11 +231,7 @@ impl Forwarder {
             };
             if now.saturating_sub(flight.began) >= DEADLINE {
                 let error = flight.error;
-                // Whoever was asked and kept silent has failed.
-                let asked = flight.order.get(..flight.next).unwrap_or_default().to_vec();
-                for server in asked {
-                    self.note_failure(server, now);
-                }
+                self.note_silence(index, None, now);
                 self.land(index, Err(error));
             } else {
                 self.ask_next(index, now);
@@ -272,6 +270,7 @@ impl Forwarder {
             order,
             next: 0,
             out: 0,
+            asked: Vec::new(),
             rounds: 0,
             error: ede::NO_REACHABLE_AUTHORITY,
         };
@@ -323,6 +322,7 @@ impl Forwarder {
             return;
         };
         flight.out += 1;
+        flight.asked.push((server, now));
         let mut question = flight.wanted.question.clone();
         let folds = self
             .wrong_case
@@ -410,7 +410,22 @@ impl Forwarder {
             health.answered(now.saturating_sub(mark.sent));
         }
         if self.flight(mark.flight, mark.serial).is_some() {
+            self.note_silence(mark.flight, Some(mark.server), now);
             self.land(mark.flight, answer);
+        }
+    }
+
+    /// Whoever was asked by a flight that ends, and has had time to answer, has
+    /// failed; should its answer still come, that is put right.
+    fn note_silence(&mut self, index: u32, answered: Option<usize>, now: u64) {
+        let Some(Some(flight)) = self.flights.get_mut(index as usize) else {
+            return;
+        };
+        for (server, sent) in std::mem::take(&mut flight.asked) {
+            let patience = self.health.get(server).map_or(0, Health::hedge_after);
+            if Some(server) != answered && now.saturating_sub(sent) >= patience {
+                self.note_failure(server, now);
+            }
         }
     }
 

@@ -421,8 +421,9 @@ impl Pipeline {
             now,
         );
         turn.notice(source, hasher, counters);
-        // This machine itself is not a device; a router is many.
-        let exempt = source.is_loopback() || turn.identity.behind_router;
+        // This machine itself is no device, and a router that names none is many.
+        let nameless = turn.identity.how == How::Source;
+        let exempt = nameless && (source.is_loopback() || turn.identity.behind_router);
         if !exempt && !limiter.admits(turn.limit_key(), now.ms) {
             counters.limited.count();
             let why = Ede {

@@ -85,7 +85,8 @@ pub struct Record<'a> {
     pub data_at: usize,
     /// Its data.
     pub data: &'a [u8],
-    end: usize,
+    /// Where it ends.
+    pub end: usize,
 }
 
 impl Answer {
@@ -165,7 +166,9 @@ impl Answer {
 }
 
 impl<'a> Record<'a> {
-    fn read(bytes: &'a [u8], owner: usize) -> Option<Self> {
+    /// The record that begins at `owner`.
+    #[must_use]
+    pub fn read(bytes: &'a [u8], owner: usize) -> Option<Self> {
         let fixed = skip_name(bytes, owner)?;
         let (head, _) = bytes.get(fixed..)?.split_first_chunk::<10>()?;
         let [t1, t2, c1, c2, l1, l2, l3, l4, d1, d2] = *head;

@@ -249,7 +249,7 @@ impl Pipeline {
                 reply::refuse(refusal, out);
                 Step::Reply
             }
-            // What hickory wrote is plain; were it not, silence is safe.
+            // What `plain_form` wrote is plain; were it not, silence is safe.
             Read::Ignore | Read::Unusual => Step::Ignore,
         };
         match step {

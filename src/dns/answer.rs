@@ -105,10 +105,7 @@ impl Answer {
         let mut bytes = message.get(HEADER..).ok_or(NoAnswer::Malformed)?.to_vec();
         let asked = bytes.get_mut(..question.len()).ok_or(NoAnswer::Malformed)?;
         asked.copy_from_slice(question);
-        let name_end = question.len().saturating_sub(4);
-        if let Some(name) = asked.get_mut(..name_end) {
-            name.make_ascii_lowercase();
-        }
+        lower_name(asked);
         let (mut reader, mut rcode) = (Reader::new(bytes, question.len()), u16::from(f2 & 0x0f));
         rcode |= reader.read_sections(counts)?;
         reader.check_chain()?;
@@ -122,8 +119,10 @@ impl Answer {
     /// so that a line that is down is not asked for every look-up (RFC 9520).
     #[must_use]
     pub fn failure(question: &[u8], error: u16, lifetime: u32) -> Self {
+        let mut bytes = question.to_vec();
+        lower_name(&mut bytes);
         Self {
-            bytes: question.to_ascii_lowercase().into_boxed_slice(),
+            bytes: bytes.into_boxed_slice(),
             question: question.len() as u16,
             rcode: Rcode::ServFail as u16,
             authoritative: false,
@@ -310,6 +309,15 @@ impl Reader {
     }
 }
 
+/// Puts a question's name in lower case, and not the type behind it: that of an
+/// HTTPS record is a capital A.
+fn lower_name(question: &mut [u8]) {
+    let end = question.len().saturating_sub(4);
+    if let Some(name) = question.get_mut(..end) {
+        name.make_ascii_lowercase();
+    }
+}
+
 /// RFC 2181 section 8: a TTL with the top bit set means zero.
 fn sane_ttl(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
@@ -355,4 +363,16 @@ fn name_at(bytes: &[u8], at: usize) -> Option<LowerName> {
         }
     }
     LowerName::from_wire(wire.get(..=length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_kept_under_the_type_that_was_asked() {
+        // HTTPS is 65, an A; lower-cased it would be type 97.
+        let failure = Answer::failure(b"\x03WWW\x04Test\x00\x00\x41\x00\x01", 22, 5);
+        assert_eq!(&*failure.bytes, b"\x03www\x04test\x00\x00\x41\x00\x01");
+    }
 }

@@ -319,7 +319,7 @@ fn lower_name(question: &mut [u8]) {
 }
 
 /// RFC 2181 section 8: a TTL with the top bit set means zero.
-fn sane_ttl(ttl: u32) -> u32 {
+pub(super) fn sane_ttl(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 

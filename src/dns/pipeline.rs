@@ -733,7 +733,11 @@ impl<'t> Turn<'t> {
         }
         let ttl = Ttl {
             age,
-            least: if age >= answer.lifetime { STALE_TTL } else { 0 },
+            // One that may not be kept at all is never stale.
+            least: match answer.lifetime {
+                1.. if age >= answer.lifetime => STALE_TTL,
+                _ => 0,
+            },
             most: self.until_edge().min(self.desk.max_ttl),
         };
         reply::answer(&self.asked, answer, ttl, why, out);

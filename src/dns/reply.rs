@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use super::answer::{Answer, rtype};
+use super::answer::{Answer, rtype, sane_ttl};
 use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
 use crate::policy::decision::Layer;
 
@@ -174,7 +174,7 @@ pub fn answer(
     for &at in &answer.ttls {
         let at = HEADER + usize::from(at);
         if let Some(field) = out.get_mut(at..).and_then(|t| t.first_chunk_mut::<4>()) {
-            let left = u32::from_be_bytes(*field).saturating_sub(ttl.age);
+            let left = sane_ttl(u32::from_be_bytes(*field)).saturating_sub(ttl.age);
             *field = left.max(ttl.least).min(ttl.most).to_be_bytes();
         }
     }

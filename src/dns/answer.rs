@@ -45,8 +45,8 @@ pub struct Answer {
     pub rcode: u16,
     /// AA, for local records only.
     pub authoritative: bool,
-    /// Records per section: answer, authority, additional.
-    pub counts: [u16; 3],
+    /// Records per section: answer, authority.
+    pub counts: [u16; 2],
     /// Where in `bytes` each TTL stands.
     pub ttls: Box<[u16]>,
     /// For how many seconds it may be kept (RFC 2308 for negative ones).
@@ -126,7 +126,7 @@ impl Answer {
             question: question.len() as u16,
             rcode: Rcode::ServFail as u16,
             authoritative: false,
-            counts: [0; 3],
+            counts: [0; 2],
             ttls: Box::default(),
             lifetime,
             error: Some(error),
@@ -200,7 +200,7 @@ impl<'a> Record<'a> {
 struct Reader {
     bytes: Vec<u8>,
     question: usize,
-    counts: [u16; 3],
+    counts: [u16; 2],
     ttls: Vec<u16>,
     /// The shortest TTL met so far.
     least: u32,
@@ -215,7 +215,7 @@ impl Reader {
         Self {
             bytes,
             question,
-            counts: [0; 3],
+            counts: [0; 2],
             ttls: Vec::new(),
             least: u32::MAX,
             negative: None,
@@ -224,21 +224,24 @@ impl Reader {
     }
 
     /// Walks all sections and returns the extended part of the response code.
-    /// Everything from the OPT record on is left out: pointers only lead back,
-    /// so a cut tail harms nothing.
+    /// The additional section is left out: nobody asked for it, nobody checked
+    /// it, and an address in it would pass the second look by. Pointers only
+    /// lead back, so a cut tail harms nothing.
     fn read_sections(&mut self, counts: [u16; 3]) -> Result<u16, NoAnswer> {
         if counts.iter().map(|c| usize::from(*c)).sum::<usize>() > MAX_RECORDS {
             return Err(NoAnswer::Malformed);
         }
-        let (mut at, mut extended, mut cut) = (self.question, 0, false);
+        let (mut at, mut extended) = (self.question, 0);
         for (section, &count) in counts.iter().enumerate() {
             for _ in 0..count {
                 let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
                 at = record.end;
                 if record.rtype == OPT {
+                    if section != 2 {
+                        return Err(NoAnswer::Malformed);
+                    }
                     extended = (record.ttl >> 24) as u16;
-                    cut = true;
-                } else if !cut {
+                } else if section != 2 {
                     let (ttl_at, ttl) = (record.ttl_at, sane_ttl(record.ttl));
                     if section == 1 && record.rtype == rtype::SOA {
                         let minimum = record.data.last_chunk::<4>().copied();

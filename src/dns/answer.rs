@@ -265,7 +265,7 @@ impl Reader {
     /// by a name that its CNAMEs and DNAMEs lead to.
     fn check_chain(&self) -> Result<(), NoAnswer> {
         let mut current = name_at(&self.bytes, 0).ok_or(NoAnswer::Malformed)?;
-        let (mut at, mut steps) = (self.question, 0);
+        let (mut at, mut met) = (self.question, vec![current]);
         for _ in 0..self.counts[0] {
             let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
             at = record.end;
@@ -273,18 +273,19 @@ impl Reader {
             let belongs = match record.rtype {
                 rtype::DNAME => current.name().is_within(owner.name()),
                 // Signatures of a DNAME are owned by it.
-                rtype::RRSIG => current.name().is_within(owner.name()) || steps > 0,
+                rtype::RRSIG => current.name().is_within(owner.name()) || met.len() > 1,
                 _ => owner.wire() == current.wire(),
             };
             if !belongs || record.class != IN {
                 return Err(NoAnswer::Tangled);
             }
             if record.rtype == rtype::CNAME {
-                steps += 1;
-                if steps > MAX_CHAIN {
+                current = name_at(&self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                let loops = met.iter().any(|name| name.wire() == current.wire());
+                if loops || met.len() > MAX_CHAIN {
                     return Err(NoAnswer::Malformed);
                 }
-                current = name_at(&self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                met.push(current);
             }
         }
         Ok(())
@@ -293,11 +294,13 @@ impl Reader {
     fn into_answer(mut self, rcode: u16) -> Answer {
         self.bytes.truncate(self.end);
         // RFC 2308 section 5: a negative answer lives as long as its SOA says,
-        // and without one it is not kept.
+        // and without one it is not kept. A SOA behind a chain says that the
+        // chain ends in nothing.
         let negative = rcode == Rcode::NxDomain as u16 || self.counts[0] == 0;
         let lifetime = match (negative, self.negative) {
-            (true, soa) => soa.unwrap_or(0).min(self.least),
-            (false, _) => self.least,
+            (_, Some(soa)) => soa.min(self.least),
+            (true, None) => 0,
+            (false, None) => self.least,
         };
         Answer {
             bytes: self.bytes.into_boxed_slice(),

@@ -45,8 +45,8 @@ pub struct Answer {
     pub rcode: u16,
     /// AA, for local records only.
     pub authoritative: bool,
-    /// Records per section: answer, authority, additional.
-    pub counts: [u16; 3],
+    /// Records per section: answer, authority.
+    pub counts: [u16; 2],
     /// Where in `bytes` each TTL stands.
     pub ttls: Box<[u16]>,
     /// For how many seconds it may be kept (RFC 2308 for negative ones).
@@ -85,7 +85,8 @@ pub struct Record<'a> {
     pub data_at: usize,
     /// Its data.
     pub data: &'a [u8],
-    end: usize,
+    /// Where it ends.
+    pub end: usize,
 }
 
 impl Answer {
@@ -104,10 +105,7 @@ impl Answer {
         let mut bytes = message.get(HEADER..).ok_or(NoAnswer::Malformed)?.to_vec();
         let asked = bytes.get_mut(..question.len()).ok_or(NoAnswer::Malformed)?;
         asked.copy_from_slice(question);
-        let name_end = question.len().saturating_sub(4);
-        if let Some(name) = asked.get_mut(..name_end) {
-            name.make_ascii_lowercase();
-        }
+        lower_name(asked);
         let (mut reader, mut rcode) = (Reader::new(bytes, question.len()), u16::from(f2 & 0x0f));
         rcode |= reader.read_sections(counts)?;
         reader.check_chain()?;
@@ -121,12 +119,14 @@ impl Answer {
     /// so that a line that is down is not asked for every look-up (RFC 9520).
     #[must_use]
     pub fn failure(question: &[u8], error: u16, lifetime: u32) -> Self {
+        let mut bytes = question.to_vec();
+        lower_name(&mut bytes);
         Self {
-            bytes: question.to_ascii_lowercase().into_boxed_slice(),
+            bytes: bytes.into_boxed_slice(),
             question: question.len() as u16,
             rcode: Rcode::ServFail as u16,
             authoritative: false,
-            counts: [0; 3],
+            counts: [0; 2],
             ttls: Box::default(),
             lifetime,
             error: Some(error),
@@ -165,7 +165,9 @@ impl Answer {
 }
 
 impl<'a> Record<'a> {
-    fn read(bytes: &'a [u8], owner: usize) -> Option<Self> {
+    /// The record that begins at `owner`.
+    #[must_use]
+    pub fn read(bytes: &'a [u8], owner: usize) -> Option<Self> {
         let fixed = skip_name(bytes, owner)?;
         let (head, _) = bytes.get(fixed..)?.split_first_chunk::<10>()?;
         let [t1, t2, c1, c2, l1, l2, l3, l4, d1, d2] = *head;
@@ -198,7 +200,7 @@ impl<'a> Record<'a> {
 struct Reader {
     bytes: Vec<u8>,
     question: usize,
-    counts: [u16; 3],
+    counts: [u16; 2],
     ttls: Vec<u16>,
     /// The shortest TTL met so far.
     least: u32,
@@ -213,7 +215,7 @@ impl Reader {
         Self {
             bytes,
             question,
-            counts: [0; 3],
+            counts: [0; 2],
             ttls: Vec::new(),
             least: u32::MAX,
             negative: None,
@@ -222,21 +224,24 @@ impl Reader {
     }
 
     /// Walks all sections and returns the extended part of the response code.
-    /// Everything from the OPT record on is left out: pointers only lead back,
-    /// so a cut tail harms nothing.
+    /// The additional section is left out: nobody asked for it, nobody checked
+    /// it, and an address in it would pass the second look by. Pointers only
+    /// lead back, so a cut tail harms nothing.
     fn read_sections(&mut self, counts: [u16; 3]) -> Result<u16, NoAnswer> {
         if counts.iter().map(|c| usize::from(*c)).sum::<usize>() > MAX_RECORDS {
             return Err(NoAnswer::Malformed);
         }
-        let (mut at, mut extended, mut cut) = (self.question, 0, false);
+        let (mut at, mut extended) = (self.question, 0);
         for (section, &count) in counts.iter().enumerate() {
             for _ in 0..count {
                 let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
                 at = record.end;
                 if record.rtype == OPT {
+                    if section != 2 {
+                        return Err(NoAnswer::Malformed);
+                    }
                     extended = (record.ttl >> 24) as u16;
-                    cut = true;
-                } else if !cut {
+                } else if section != 2 {
                     let (ttl_at, ttl) = (record.ttl_at, sane_ttl(record.ttl));
                     if section == 1 && record.rtype == rtype::SOA {
                         let minimum = record.data.last_chunk::<4>().copied();
@@ -260,7 +265,7 @@ impl Reader {
     /// by a name that its CNAMEs and DNAMEs lead to.
     fn check_chain(&self) -> Result<(), NoAnswer> {
         let mut current = name_at(&self.bytes, 0).ok_or(NoAnswer::Malformed)?;
-        let (mut at, mut steps) = (self.question, 0);
+        let (mut at, mut met) = (self.question, vec![current]);
         for _ in 0..self.counts[0] {
             let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
             at = record.end;
@@ -268,18 +273,19 @@ impl Reader {
             let belongs = match record.rtype {
                 rtype::DNAME => current.name().is_within(owner.name()),
                 // Signatures of a DNAME are owned by it.
-                rtype::RRSIG => current.name().is_within(owner.name()) || steps > 0,
+                rtype::RRSIG => current.name().is_within(owner.name()) || met.len() > 1,
                 _ => owner.wire() == current.wire(),
             };
             if !belongs || record.class != IN {
                 return Err(NoAnswer::Tangled);
             }
             if record.rtype == rtype::CNAME {
-                steps += 1;
-                if steps > MAX_CHAIN {
+                current = name_at(&self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                let loops = met.iter().any(|name| name.wire() == current.wire());
+                if loops || met.len() > MAX_CHAIN {
                     return Err(NoAnswer::Malformed);
                 }
-                current = name_at(&self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                met.push(current);
             }
         }
         Ok(())
@@ -288,11 +294,13 @@ impl Reader {
     fn into_answer(mut self, rcode: u16) -> Answer {
         self.bytes.truncate(self.end);
         // RFC 2308 section 5: a negative answer lives as long as its SOA says,
-        // and without one it is not kept.
+        // and without one it is not kept. A SOA behind a chain says that the
+        // chain ends in nothing.
         let negative = rcode == Rcode::NxDomain as u16 || self.counts[0] == 0;
         let lifetime = match (negative, self.negative) {
-            (true, soa) => soa.unwrap_or(0).min(self.least),
-            (false, _) => self.least,
+            (_, Some(soa)) => soa.min(self.least),
+            (true, None) => 0,
+            (false, None) => self.least,
         };
         Answer {
             bytes: self.bytes.into_boxed_slice(),
@@ -307,8 +315,17 @@ impl Reader {
     }
 }
 
+/// Puts a question's name in lower case, and not the type behind it: that of an
+/// HTTPS record is a capital A.
+fn lower_name(question: &mut [u8]) {
+    let end = question.len().saturating_sub(4);
+    if let Some(name) = question.get_mut(..end) {
+        name.make_ascii_lowercase();
+    }
+}
+
 /// RFC 2181 section 8: a TTL with the top bit set means zero.
-fn sane_ttl(ttl: u32) -> u32 {
+pub(super) fn sane_ttl(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 
@@ -352,4 +369,16 @@ fn name_at(bytes: &[u8], at: usize) -> Option<LowerName> {
         }
     }
     LowerName::from_wire(wire.get(..=length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_kept_under_the_type_that_was_asked() {
+        // HTTPS is 65, an A; lower-cased it would be type 97.
+        let failure = Answer::failure(b"\x03WWW\x04Test\x00\x00\x41\x00\x01", 22, 5);
+        assert_eq!(&*failure.bytes, b"\x03www\x04test\x00\x00\x41\x00\x01");
+    }
 }

@@ -251,7 +251,7 @@ impl Pipeline {
                 reply::refuse(refusal, out);
                 Step::Reply
             }
-            // What hickory wrote is plain; were it not, silence is safe.
+            // What `plain_form` wrote is plain; were it not, silence is safe.
             Read::Ignore | Read::Unusual => Step::Ignore,
         };
         match step {
@@ -736,7 +736,11 @@ impl<'t> Turn<'t> {
         }
         let ttl = Ttl {
             age,
-            least: if age >= answer.lifetime { STALE_TTL } else { 0 },
+            // One that may not be kept at all is never stale.
+            least: match answer.lifetime {
+                1.. if age >= answer.lifetime => STALE_TTL,
+                _ => 0,
+            },
             most: self.until_edge().min(self.desk.max_ttl),
         };
         reply::answer(&self.asked, answer, ttl, why, out);

@@ -1,17 +1,16 @@
-//! Bytes → question: the short road's reader, and hickory's for the rest.
+//! Bytes → question.
 //!
 //! [`read`] takes only the plain shape that practically every client sends: one
 //! question, no compression in it, at most one OPT record and nothing else.
-//! Whatever is well formed but not plain is [`Read::Unusual`]; [`plain_form`]
-//! has hickory-proto read it and writes the same question in the plain shape,
-//! so that there is one reader, one meaning and one answer for both roads.
+//! Whatever may be well formed but is not plain is [`Read::Unusual`];
+//! [`plain_form`] walks its records and writes the same question in the plain
+//! shape, so that there is one reader, one meaning and one answer for both
+//! roads.
 //!
 //! It must never answer a reply (two servers would talk for ever), never panic,
 //! and never read past what the packet holds.
 
-use hickory_proto::op::{Message, OpCode};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-
+use super::answer::Record;
 use crate::devices::edns;
 use crate::name::{MAX_WIRE, NameRef};
 
@@ -230,28 +229,40 @@ pub fn read(packet: &[u8]) -> Read<'_> {
     })
 }
 
-/// Reads an unusual packet with hickory-proto and writes its question in the
-/// plain shape, or says with which code it is refused.
+/// Reads an unusual packet's records and writes its question in the plain
+/// shape, or says with which code it is refused.
+///
+/// The OPT record is copied byte for byte: who asks is read from its options,
+/// and a reader that drops, decodes or sorts some of them would see another
+/// device than the plain road does. Other records mean nothing to a resolver,
+/// nor do bytes behind the last one.
 pub fn plain_form(packet: &[u8]) -> Result<Vec<u8>, Rcode> {
-    let message = Message::from_vec(packet).map_err(|_| Rcode::FormErr)?;
-    if message.metadata.op_code != OpCode::Query {
-        return Err(Rcode::NotImp);
+    let header = packet.first_chunk::<HEADER>().ok_or(Rcode::FormErr)?;
+    let [a, b, c, d, _, _, an1, an2, ns1, ns2, ar1, ar2] = *header;
+    // A pointer in the first name could only lead into the header.
+    let name = LowerName::read(packet, HEADER).map_err(|_| Rcode::FormErr)?;
+    let mut at = HEADER + name.wire().len() + 4;
+    let question = packet.get(HEADER..at).ok_or(Rcode::FormErr)?;
+    let counts = [[an1, an2], [ns1, ns2], [ar1, ar2]].map(u16::from_be_bytes);
+    let mut opt: &[u8] = &[];
+    for (section, &count) in counts.iter().enumerate() {
+        for _ in 0..count {
+            let record = Record::read(packet, at).ok_or(Rcode::FormErr)?;
+            let bytes = packet.get(at..record.end).unwrap_or_default();
+            at = record.end;
+            if record.rtype != OPT {
+                continue;
+            }
+            // RFC 6891 section 6.1.1: at most one, in the additional section,
+            // owned by the root.
+            if section != 2 || !opt.is_empty() || bytes.first() != Some(&0) {
+                return Err(Rcode::FormErr);
+            }
+            opt = bytes;
+        }
     }
-    let [question] = message.queries.as_slice() else {
-        return Err(Rcode::FormErr);
-    };
-    if message.edns.as_ref().is_some_and(|e| e.version() != 0) {
-        return Err(Rcode::BadVers);
-    }
-    let mut plain = Message::query();
-    plain.metadata = message.metadata;
-    plain.add_query(question.clone());
-    plain.edns = message.edns;
-    let mut bytes = Vec::with_capacity(512);
-    plain
-        .emit(&mut BinEncoder::new(&mut bytes))
-        .map_err(|_| Rcode::FormErr)?;
-    Ok(bytes)
+    let records = [a, b, c, d, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
+    Ok([&records, question, opt].concat())
 }
 
 impl Query<'_> {

@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use super::answer::{Answer, rtype};
+use super::answer::{Answer, rtype, sane_ttl};
 use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
 use crate::policy::decision::Layer;
 
@@ -119,14 +119,13 @@ pub fn refuse(refusal: Refusal, out: &mut Vec<u8>) {
     put_header(out, refusal.id, flags, refusal.rcode as u16, [0; 4]);
     if refusal.edns {
         put_opt(out, refusal.rcode as u16, false, None);
-        set_additional(out, 1);
     }
 }
 
 /// A reply with a code and no records.
 pub fn error(asked: &Asked<'_>, rcode: Rcode, why: Option<Ede<'_>>, out: &mut Vec<u8>) {
     begin(asked, rcode as u16, false, out);
-    finish(asked, rcode as u16, 0, why, out);
+    finish(asked, rcode as u16, why, out);
 }
 
 /// A policy's answer instead of the name's own.
@@ -153,7 +152,7 @@ pub fn blocked(asked: &Asked<'_>, how: Blocked<'_>, ttl: u32, why: Ede<'_>, out:
         put_soa(out, ttl);
         put_u16(out, 8, 1);
     }
-    finish(asked, rcode as u16, 0, Some(why), out);
+    finish(asked, rcode as u16, Some(why), out);
 }
 
 /// An answer that an upstream or a local zone gave.
@@ -174,15 +173,14 @@ pub fn answer(
     for &at in &answer.ttls {
         let at = HEADER + usize::from(at);
         if let Some(field) = out.get_mut(at..).and_then(|t| t.first_chunk_mut::<4>()) {
-            let left = u32::from_be_bytes(*field).saturating_sub(ttl.age);
+            let left = sane_ttl(u32::from_be_bytes(*field)).saturating_sub(ttl.age);
             *field = left.max(ttl.least).min(ttl.most).to_be_bytes();
         }
     }
-    let [answers, authority, additional] = answer.counts;
+    let [answers, authority] = answer.counts;
     put_u16(out, 6, answers);
     put_u16(out, 8, authority);
-    put_u16(out, 10, additional);
-    finish(asked, answer.rcode, additional, why, out);
+    finish(asked, answer.rcode, why, out);
 }
 
 /// ANY is answered with one made-up record (RFC 8482 section 4.2).
@@ -191,7 +189,7 @@ pub fn any(asked: &Asked<'_>, out: &mut Vec<u8>) {
     begin(asked, Rcode::NoError as u16, false, out);
     put_record(out, HINFO, 3600, b"\x07RFC8482\x00");
     put_u16(out, 6, 1);
-    finish(asked, Rcode::NoError as u16, 0, None, out);
+    finish(asked, Rcode::NoError as u16, None, out);
 }
 
 /// Why policy blocked, in the words a technician sees in `dig`. For the
@@ -227,7 +225,7 @@ fn begin(asked: &Asked<'_>, rcode: u16, authoritative: bool, out: &mut Vec<u8>) 
 }
 
 /// Adds the OPT record and sees to it that the reply fits.
-fn finish(asked: &Asked<'_>, rcode: u16, additional: u16, why: Option<Ede<'_>>, out: &mut Vec<u8>) {
+fn finish(asked: &Asked<'_>, rcode: u16, why: Option<Ede<'_>>, out: &mut Vec<u8>) {
     let Some(dnssec_ok) = asked.edns else {
         if out.len() > asked.limit {
             truncate(asked, out);
@@ -240,13 +238,10 @@ fn finish(asked: &Asked<'_>, rcode: u16, additional: u16, why: Option<Ede<'_>>, 
         _ if room >= 6 => Some(Ede { text: "", ..ede }),
         _ => None,
     });
-    let mut count = additional + 1;
     if out.len() + OPT_LENGTH > asked.limit {
         truncate(asked, out);
-        count = 1;
     }
     put_opt(out, rcode, dnssec_ok, why);
-    set_additional(out, count);
 }
 
 const OPT_LENGTH: usize = 11;
@@ -294,6 +289,8 @@ fn put_soa(out: &mut Vec<u8>, ttl: u32) {
 }
 
 fn put_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, why: Option<Ede<'_>>) {
+    // It is the only additional record.
+    put_u16(out, 10, 1);
     out.push(0);
     out.extend_from_slice(&OPT.to_be_bytes());
     out.extend_from_slice(&OUR_UDP_SIZE.to_be_bytes());
@@ -308,10 +305,6 @@ fn put_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, why: Option<Ede<'_>>)
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(&ede.code.to_be_bytes());
     out.extend_from_slice(ede.text.as_bytes());
-}
-
-fn set_additional(out: &mut [u8], count: u16) {
-    put_u16(out, 10, count);
 }
 
 fn put_u16(out: &mut [u8], at: usize, value: u16) {

@@ -13,7 +13,7 @@ const MAX_CHAIN: usize = 16;
 
 /// The same message with only the chain in its answer section.
 #[must_use]
-pub fn untangle(message: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn untangle(message: &[u8]) -> Option<Vec<u8>> {
     let mut message = Message::from_vec(message).ok()?;
     let mut current = message.queries.first()?.name().clone();
     let mut rest = std::mem::take(&mut message.answers);
@@ -23,7 +23,10 @@ pub fn untangle(message: &[u8]) -> Option<Vec<u8>> {
             .into_iter()
             .partition(|record: &Record| owns(record, &current));
         rest = others;
-        let here: Vec<Record> = here;
+        let mut here: Vec<Record> = here;
+        // The CNAME leads away, so it comes last; a DNAME stands before the
+        // CNAME that was made of it (RFC 6672 section 3.1).
+        here.sort_by_key(|record| target(record).is_some());
         let next = here.iter().find_map(target);
         chain.extend(here);
         match next {

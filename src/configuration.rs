@@ -55,7 +55,7 @@ impl Configuration {
         let settings = settings.map(|text| {
             let (settings, found) = Settings::read(SETTINGS, &text);
             complaints.extend(found);
-            settings.relative_to(folder)
+            settings.relative_to(&followed(folder))
         });
         let mut warnings = Vec::new();
         let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
@@ -96,12 +96,17 @@ pub fn settings(folder: &Path) -> Result<Settings, Vec<Complaint>> {
     let settings = text_of(folder, SETTINGS, &mut complaints).map(|text| {
         let (settings, found) = Settings::read(SETTINGS, &text);
         complaints.extend(found);
-        settings.relative_to(folder)
+        settings.relative_to(&followed(folder))
     });
     match settings {
         Some(settings) if complaints.is_empty() => Ok(settings),
         _ => Err(complaints),
     }
+}
+
+/// `folder` with its symbolic links followed, for what stands relative to it.
+fn followed(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 impl PolicyTexts {

@@ -44,6 +44,7 @@ use crate::dns::udp::Bound;
 use crate::dns::upstream::tcp::TcpAsk;
 use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
+use crate::lists::durable;
 use crate::metrics::{Counters, GroupLabels};
 use crate::name::Name;
 use crate::policy::Policy;
@@ -56,8 +57,12 @@ use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
 pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let settings = &configuration.settings;
-    std::fs::create_dir_all(&settings.state_dir)
-        .with_context(|| format!("the state folder {}", settings.state_dir.display()))?;
+    durable::create_folder(&settings.state_dir).with_context(|| {
+        format!(
+            "cannot make the state folder {}",
+            settings.state_dir.display()
+        )
+    })?;
     let mut activation = Activation::new(folder, &settings.state_dir)?;
     match activation.activate(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
@@ -101,8 +106,8 @@ async fn run(
     tokio::spawn(tcp::run(tcp_asks));
     let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
     for address in &crew.addresses {
-        let listener = streams::tcp::bind(*address)
-            .with_context(|| format!("cannot listen on {address} (TCP)"))?;
+        let listener =
+            streams::tcp::bind(*address).map_err(|error| cannot_listen(*address, "TCP", &error))?;
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
     }
     let shared = housekeeping.shared(
@@ -114,7 +119,7 @@ async fn run(
         Some(address) => {
             let listener = TcpListener::bind(address)
                 .await
-                .with_context(|| format!("cannot listen on {address} (metrics)"))?;
+                .map_err(|error| cannot_listen(address, "metrics", &error))?;
             let bound = listener.local_addr()?;
             tokio::spawn(tick::serve_metrics(listener, shared));
             Some(bound)
@@ -290,11 +295,31 @@ fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Bound>> {
     let mut all = Vec::new();
     for address in addresses {
         let bound =
-            Bound::bind(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
+            Bound::bind(*address).map_err(|error| cannot_listen(*address, "UDP", &error))?;
         *address = bound.local_address()?;
         all.push(bound);
     }
     Ok(all)
+}
+
+/// Why an address cannot be had, and what to do: it is the first thing that
+/// goes wrong on a new machine.
+fn cannot_listen(address: SocketAddr, what: &str, error: &io::Error) -> anyhow::Error {
+    let port = address.port();
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program has this port; `ss -lntup 'sport = :{port}'`, as root, names it"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; `ip address` shows those it has".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE, as the systemd unit gives"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    };
+    anyhow::anyhow!("cannot listen on {address} ({what}): {remedy}")
 }
 
 fn pipeline(

@@ -56,7 +56,7 @@ impl Configuration {
         let settings = settings.map(|text| {
             let (settings, found) = Settings::read(SETTINGS, &text);
             complaints.extend(found);
-            settings.relative_to(folder)
+            settings.relative_to(&followed(folder))
         });
         if let Err(found) = source::read(folder) {
             complaints.extend(found);
@@ -100,12 +100,17 @@ pub fn settings(folder: &Path) -> Result<Settings, Vec<Complaint>> {
     let settings = text_of(folder, SETTINGS, &mut complaints).map(|text| {
         let (settings, found) = Settings::read(SETTINGS, &text);
         complaints.extend(found);
-        settings.relative_to(folder)
+        settings.relative_to(&followed(folder))
     });
     match settings {
         Some(settings) if complaints.is_empty() => Ok(settings),
         _ => Err(complaints),
     }
+}
+
+/// `folder` with its symbolic links followed, for what stands relative to it.
+fn followed(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 impl PolicyTexts {

@@ -8,7 +8,7 @@
 //! No setting may make of it an open resolver (R-133a) nor weaken the filter.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::devices::leases::watch::LeaseFile;
@@ -259,10 +259,12 @@ pub struct QueryLog {
 }
 
 impl Settings {
-    /// These settings with every relative path taken from `folder`.
+    /// These settings with every relative path taken from `folder`, whose own
+    /// symbolic links the caller has followed: `..` is worked out here, so that
+    /// messages name paths as a person would.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
-        let place = |path: &mut PathBuf| *path = folder.join(&*path);
+        let place = |path: &mut PathBuf| *path = tidy(&folder.join(&*path));
         place(&mut self.state_dir);
         for leases in &mut self.clients.leases {
             place(&mut leases.path);
@@ -275,6 +277,20 @@ impl Settings {
         }
         self
     }
+}
+
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        let parent = part == Component::ParentDir;
+        let last = tidy.components().next_back();
+        if parent && matches!(last, Some(Component::Normal(_))) {
+            tidy.pop();
+        } else {
+            tidy.push(part);
+        }
+    }
+    tidy
 }
 
 impl Settings {

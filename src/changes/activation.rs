@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::configuration::PolicyTexts;
 use crate::document::Complaint;
+use crate::lists::durable;
 use crate::lists::load::{self, LoadError};
 use crate::lists::lookup::Lists;
 use crate::policy::Policy;
@@ -157,7 +158,8 @@ impl Activation {
             })
             .map_err(Refused::Policy)?;
         if is_new {
-            keep_record(&self.state_dir, &record, &texts)?;
+            let folder = folder(&self.state_dir);
+            keep_record(&folder, &record, &texts).map_err(|e| naming(&folder, &e))?;
         }
         self.live.store(Some(Arc::new(policy)));
         self.lists = Some(lists);
@@ -183,7 +185,7 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
             .rev()
             .find_map(|l| serde_json::from_str(l).ok())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(naming(&path, &error)),
     }
 }
 
@@ -198,20 +200,21 @@ fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("changes")
 }
 
-fn keep_record(state_dir: &Path, record: &Record, texts: &PolicyTexts) -> io::Result<()> {
-    let folder = folder(state_dir);
-    fs::create_dir_all(folder.join(TEXTS))?;
+/// The system's errors do not say what they are about.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn keep_record(folder: &Path, record: &Record, texts: &PolicyTexts) -> io::Result<()> {
+    // Devices and their owners stand in the texts: nobody else reads them.
+    durable::create_folder(&folder.join(TEXTS))?;
     for (hash, text) in [
         (&record.policy, &texts.policy),
         (&record.devices, &texts.devices),
     ] {
         let path = folder.join(TEXTS).join(hash);
         if !path.exists() {
-            let half = path.with_extension("new");
-            let mut file = fs::File::create(&half)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&half, &path)?;
+            durable::write(&path, text.as_bytes())?;
         }
     }
     let mut line = serde_json::to_string(record).map_err(io::Error::other)?;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::decide::{Moment, Trace};
 use super::decision::{Decision, Layer, Verdict};
+use super::timetable::HORIZON;
 use super::{Asker, Policy};
 use crate::lists::category::Category;
 use crate::name::NameRef;
@@ -164,8 +165,11 @@ fn when(policy: &Policy, asked: &Asked<'_>, moment: &Moment, now: Timestamp) -> 
             .strftime("%a %-d %b %Y %H:%M")
     };
     let edge = moment.edge(asked.asker.group);
+    if now.saturating_add(HORIZON).is_ok_and(|far| edge >= far) {
+        return format!("on {}; no timetable and no expiry changes it", wall(now));
+    }
     format!(
-        "on {}; what the group may do next changes at {}",
+        "on {}; what the group may do next changes on {}",
         wall(now),
         wall(edge)
     )

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::appliance;
 use crate::changes::activation::last_record;
@@ -24,6 +25,7 @@ use crate::name::Name;
 use crate::policy::compile::Live;
 use crate::policy::explain::{Asked, explain};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
+use crate::querylog::moment::{self, End};
 use crate::querylog::row::{mnemonic, rtype};
 
 /// What `why` is asked.
@@ -37,9 +39,9 @@ pub struct WhyArgs {
     /// The type of record that was asked for
     #[arg(long = "type", value_name = "TYPE", default_value = "A")]
     pub rtype: String,
-    /// When; now, if nothing is said
+    /// When; now, if nothing is said. 2026-11-21T09:00 is the school's time
     #[arg(long, value_name = "RFC3339")]
-    pub at: Option<Timestamp>,
+    pub at: Option<String>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
@@ -76,7 +78,7 @@ pub fn why(
             args.rtype
         );
     };
-    let now = args.at.unwrap_or(now);
+    let now = moment(args.at.as_deref(), &configuration.document.zone, now)?;
     let last = last_record(&settings.state_dir)?;
     let live = Live {
         number: last.map_or(0, |record| record.number),
@@ -118,6 +120,19 @@ pub fn why(
         writeln!(out, "{explanation}")?;
     }
     Ok(())
+}
+
+/// The moment that is asked about.
+fn moment(at: Option<&str>, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let Some(text) = at else {
+        return Ok(now);
+    };
+    moment::parse(text, End::Since, now, zone).with_context(|| {
+        format!(
+            "--at: \"{text}\" is no moment; write 2026-11-21T09:00 for the school's time, \
+             or 2026-11-21T09:00:00Z"
+        )
+    })
 }
 
 fn whose(

@@ -159,7 +159,7 @@ impl Activation {
             .map_err(Refused::Policy)?;
         if is_new {
             let folder = folder(&self.state_dir);
-            keep_record(&folder, &record, &texts).map_err(|e| naming(&folder, &e))?;
+            keep_record(&folder, &record, &texts).map_err(|e| durable::naming(&folder, &e))?;
         }
         self.live.store(Some(Arc::new(policy)));
         self.lists = Some(lists);
@@ -185,7 +185,7 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
             .rev()
             .find_map(|l| serde_json::from_str(l).ok())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(naming(&path, &error)),
+        Err(error) => Err(durable::naming(&path, &error)),
     }
 }
 
@@ -198,11 +198,6 @@ fn compiled_at(state_dir: &Path) -> Option<Timestamp> {
 
 fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("changes")
-}
-
-/// The system's errors do not say what they are about.
-fn naming(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn keep_record(folder: &Path, record: &Record, texts: &PolicyTexts) -> io::Result<()> {

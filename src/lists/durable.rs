@@ -46,6 +46,12 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// `error` with the path it is about, which the system's errors leave out.
+#[must_use]
+pub fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// The whole of a file; none if it is not there.
 pub fn read_if_any(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {

@@ -58,6 +58,22 @@ impl RefreshReport {
             .iter()
             .all(|(_, health)| *health == Health::Fresh)
     }
+
+    /// The last line tells why the exit status is 1.
+    fn say_what_is_missing(&self, out: &mut impl Write) -> io::Result<()> {
+        let fresh = |health: &Health| *health == Health::Fresh;
+        let missing = self.sources.iter().filter(|(_, health)| !fresh(health));
+        let missing: Vec<&str> = missing.map(|(id, _)| id.as_str()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (count, all) = (missing.len(), self.sources.len());
+        writeln!(
+            out,
+            "{count} of {all} lists not taken: {}",
+            missing.join(", ")
+        )
+    }
 }
 
 /// Why a refresh did nothing; what is in force stays in force.
@@ -129,19 +145,20 @@ pub fn refresh(
     }
     let must_resolve = must_resolve(&config.config_dir).map_err(RefreshError::Config)?;
     let lists_dir = load::lists_dir(&config.state_dir);
-    durable::create_folder(&lists_dir)?;
+    let named = |error| durable::naming(&lists_dir, &error);
+    durable::create_folder(&lists_dir).map_err(named)?;
     let _lock = lock(&lists_dir)?;
     let round = Round {
         config,
         must_resolve,
         downloader: Downloader::new(&config.fetch)?,
-        key: mandatory::key(&lists_dir)?,
+        key: mandatory::key(&lists_dir).map_err(named)?,
     };
     let mut contributions = Vec::with_capacity(specs.len());
     let mut sources = Vec::with_capacity(specs.len());
     for spec in &specs {
-        let folder = Folder::open(&lists_dir, &spec.id)?;
-        let (record, content) = round.take(spec, &folder)?;
+        let folder = Folder::open(&lists_dir, &spec.id).map_err(named)?;
+        let (record, content) = round.take(spec, &folder).map_err(named)?;
         say(out, spec, &record)?;
         sources.push((spec.id.clone(), record.state));
         if spec.class == Class::Mandatory
@@ -164,12 +181,9 @@ pub fn refresh(
         return Err(RefreshError::Nothing);
     }
     let compiled = compile_aloud(&lists_dir, &contributions, &round.key, out)?;
-    tracing::info!(
-        generation = compiled.generation,
-        names = compiled.names,
-        "lists compiled"
-    );
-    Ok(RefreshReport { sources, compiled })
+    let report = RefreshReport { sources, compiled };
+    report.say_what_is_missing(out)?;
+    Ok(report)
 }
 
 /// What all sources of one refresh share.
@@ -193,7 +207,6 @@ impl Round<'_> {
                 content
             }
             Err(why) => {
-                tracing::warn!(source = spec.id, error = %why, "list not taken");
                 record.state = why.health();
                 record.last_error = Some(why.to_string());
                 self.last_good(spec, folder, &mut record)
@@ -352,7 +365,8 @@ fn lock(lists_dir: &Path) -> Result<File, RefreshError> {
         .create(true)
         .truncate(false)
         .write(true)
-        .open(lists_dir.join("lock"))?;
+        .open(lists_dir.join("lock"))
+        .map_err(|error| durable::naming(lists_dir, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(RefreshError::Busy),

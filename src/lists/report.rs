@@ -167,9 +167,9 @@ fn table(report: &ListsReport, out: &mut impl Write) -> io::Result<()> {
             Class::Category => "",
         };
         let (tally, state) = (&source.tally, format!("{:?}", source.state).to_lowercase());
-        let success = source
-            .last_success
-            .map_or("never".to_owned(), |t| t.to_string());
+        let success = source.last_success.map_or("never".to_owned(), |t| {
+            t.strftime("%Y-%m-%d %H:%M UTC").to_string()
+        });
         writeln!(
             out,
             "{:<28} {:<20} {state:<9} {:>9} {:>9} {:>8} {:>9}  {success}{class}",

@@ -169,7 +169,7 @@ fn when(policy: &Policy, asked: &Asked<'_>, moment: &Moment, now: Timestamp) -> 
         return format!("on {}; no timetable and no expiry changes it", wall(now));
     }
     format!(
-        "on {}; what the group may do next changes on {}",
+        "on {}; what the group may do next changes at {}",
         wall(now),
         wall(edge)
     )

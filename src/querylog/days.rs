@@ -58,7 +58,11 @@ pub fn path(folder: &Path, date: Date) -> PathBuf {
 pub fn parts(folder: &Path) -> io::Result<Vec<(Part, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
+        Err(e) => {
+            let about = format!("{}: {e}", folder.display());
+            return Err(io::Error::new(e.kind(), about));
+        }
+        Ok(entries) => entries,
     };
     let mut found = Vec::new();
     for entry in entries {

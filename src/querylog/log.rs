@@ -72,10 +72,11 @@ pub fn log(
 ) -> Result<Vec<Unreadable>, LogError> {
     let filter = filter(args, now, zone).map_err(LogError::Arguments)?;
     let mut unreadable = Vec::new();
+    let rows = read::rows(folder, zone, filter)?;
     if !args.json {
         writeln!(out, "{}", table_line(&HEADINGS, "NAME"))?;
     }
-    for row in read::rows(folder, zone, filter)? {
+    for row in rows {
         match row {
             Ok(row) if args.json => {
                 serde_json::to_writer(&mut *out, &JsonRow::of(&row, zone))

@@ -27,7 +27,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -52,6 +52,9 @@ use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
 use crate::querylog::writer::{self, Writer};
 use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
 
+/// How many ports are tried when any will do.
+const PORTS: usize = 16;
+
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
 pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
@@ -66,7 +69,8 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let mut activation = Activation::new(folder, &settings.state_dir)?;
     match activation.activate(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
-        // The next refresh mends it; until then nothing is let through.
+        // `refresh` mends it, and that is noticed; until then nothing is let
+        // through.
         Err(Refused::Lists(why)) => {
             tracing::warn!(%why, "not ready: no question is answered until there are lists");
         }
@@ -101,13 +105,14 @@ async fn run(
     let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
     let housekeeping = Housekeeping::new(settings, activation, &leases, &desk, zone.clone());
     let (asks, tcp_asks) = tcp::channel();
-    let mut crew = start_workers(settings, &desk, &asks)?;
+    // From here on a signal is a wish, and no longer the end.
+    let signals = Signals::new()?;
+    let (addresses, listeners) = listen_tcp(&settings.listen.dns)?;
+    let mut crew = start_workers(settings, addresses, &desk, &asks)?;
     let writer = start_writer(settings, zone, std::mem::take(&mut crew.outlets))?;
     tokio::spawn(tcp::run(tcp_asks));
     let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
-    for address in &crew.addresses {
-        let listener =
-            streams::tcp::bind(*address).map_err(|error| cannot_listen(*address, "TCP", &error))?;
+    for listener in listeners {
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
     }
     let shared = housekeeping.shared(
@@ -127,22 +132,40 @@ async fn run(
         None => None,
     };
     announce(&crew.addresses, metrics, out)?;
-    let ended = until_stopped(housekeeping, &crew).await;
+    let ended = until_stopped(signals, housekeeping, &crew).await;
     stop(crew, writer);
     ended
 }
 
+/// What may be asked of the process from outside.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for a signal, seeing to the house meanwhile.
-async fn until_stopped(mut house: Housekeeping, crew: &Crew) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn until_stopped(
+    mut signals: Signals,
+    mut house: Housekeeping,
+    crew: &Crew,
+) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = hangup.recv() => house.reload(Cause::Reload),
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => house.reload(Cause::Reload),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
             _ = tick.tick() => {
                 house.tick(Timestamp::now());
                 if crew.threads.iter().any(JoinHandle::is_finished) {
@@ -245,8 +268,34 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
     Ok(Local::new(&records, &zones, forwarded)?)
 }
 
+/// The listeners for TCP, and the addresses with every port a real one. A port
+/// of 0 is chosen here, for UDP too: with TCP no two processes can share it
+/// unawares.
+fn listen_tcp(wanted: &[SocketAddr]) -> anyhow::Result<(Vec<SocketAddr>, Vec<TcpListener>)> {
+    let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
+    for address in wanted {
+        let bind = || {
+            streams::tcp::bind(*address)
+                .with_context(|| format!("cannot listen on {address} (TCP)"))
+        };
+        let mut listener = bind()?;
+        let free = |listener: &TcpListener| Bound::bind(listener.local_addr()?).map(drop);
+        // Somebody's question may just be on its way from that port.
+        for _ in 0..PORTS {
+            if address.port() != 0 || free(&listener).is_ok() {
+                break;
+            }
+            listener = bind()?;
+        }
+        addresses.push(listener.local_addr()?);
+        listeners.push(listener);
+    }
+    Ok((addresses, listeners))
+}
+
 fn start_workers(
     settings: &Settings,
+    addresses: Vec<SocketAddr>,
     desk: &Arc<Desk>,
     asks: &tokio::sync::mpsc::Sender<TcpAsk>,
 ) -> anyhow::Result<Crew> {
@@ -262,13 +311,13 @@ fn start_workers(
         counters: Vec::new(),
         threads: Vec::new(),
         outlets: Vec::new(),
-        addresses: settings.listen.dns.clone(),
+        addresses,
     };
     for number in 0..count {
         let frame = Frame::new()?;
         let counters = Arc::<Counters>::default();
         let (recorder, outlet) = recorder(RING_BYTES);
-        let bound = bind(&mut crew.addresses)?;
+        let bound = bind(&crew.addresses)?;
         let forwarder = Forwarder::new(
             Arc::clone(&servers),
             (frame.registry()?, UPSTREAM_TOKENS),
@@ -289,17 +338,12 @@ fn start_workers(
     Ok(crew)
 }
 
-/// One worker's listeners. A port of 0 becomes a real one with the first worker,
-/// and the others share it.
-fn bind(addresses: &mut [SocketAddr]) -> anyhow::Result<Vec<Bound>> {
-    let mut all = Vec::new();
-    for address in addresses {
-        let bound =
-            Bound::bind(*address).map_err(|error| cannot_listen(*address, "UDP", &error))?;
-        *address = bound.local_address()?;
-        all.push(bound);
-    }
-    Ok(all)
+/// One worker's listeners; all workers share the ports.
+fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<Bound>> {
+    let bind = |address: &SocketAddr| {
+        Bound::bind(*address).map_err(|error| cannot_listen(*address, "UDP", &error))
+    };
+    addresses.iter().map(bind).collect()
 }
 
 /// Why an address cannot be had, and what to do: it is the first thing that

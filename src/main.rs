@@ -34,8 +34,8 @@ enum Verb {
     /// Answer DNS
     Serve {
         /// End when the process that started this one ends
-        #[arg(long, hide = true)]
-        with_parent: bool,
+        #[arg(long, hide = true, value_name = "PID")]
+        with_parent: Option<i32>,
     },
     /// Fetch the lists and compile them
     Refresh {
@@ -86,8 +86,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.verb {
         Verb::Up => {}
         Verb::Serve { with_parent } => {
-            if with_parent {
-                up::end_with_parent()?;
+            if let Some(parent) = with_parent {
+                up::end_with_parent(parent)?;
             }
             appliance::serve(&folder, out)?;
         }

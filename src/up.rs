@@ -44,6 +44,7 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
     }
     let mut serve = part("serve", &folder)?
         .arg("--with-parent")
+        .arg(std::process::id().to_string())
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start `schoolgate serve`")?;
@@ -70,11 +71,11 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
     wait(serve)
 }
 
-/// For a child: end when the parent does.
-pub fn end_with_parent() -> anyhow::Result<()> {
+/// For a child: end when the parent, this process, does.
+pub fn end_with_parent(parent: i32) -> anyhow::Result<()> {
     set_pdeathsig(Signal::SIGTERM)?;
-    // It may have ended before that.
-    if getppid().as_raw() == 1 {
+    // It may have ended before that. In a container it may well be process 1.
+    if getppid().as_raw() != parent {
         bail!("the process that started this one has ended");
     }
     Ok(())
@@ -141,6 +142,10 @@ fn wait(mut serve: Child) -> anyhow::Result<u8> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut child = signal(SignalKind::child())?;
+        // It may have ended before anybody listened for that.
+        if serve.try_wait()?.is_some() {
+            return Ok(false);
+        }
         anyhow::Ok(tokio::select! {
             _ = interrupt.recv() => true,
             _ = terminate.recv() => true,

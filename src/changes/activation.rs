@@ -11,7 +11,8 @@
 //! (promise 4).
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,7 +40,9 @@ pub struct Activation {
     config_dir: PathBuf,
     state_dir: PathBuf,
     last: Option<Record>,
+    /// What the live policy was made of.
     lists: Option<Arc<Lists>>,
+    texts: Option<PolicyTexts>,
     /// How many activations have failed since the start.
     pub failures: u64,
     /// Why the last one failed, if it did.
@@ -98,6 +101,7 @@ impl Activation {
             state_dir: state_dir.to_owned(),
             last: last_record(state_dir)?,
             lists: None,
+            texts: None,
             failures: 0,
             trouble: None,
         })
@@ -119,21 +123,27 @@ impl Activation {
     pub fn activate(&mut self, cause: Cause, now: Timestamp) -> Result<Record, Refused> {
         let result = self.try_activate(cause, now);
         match &result {
-            Ok(_) => self.trouble = None,
+            Ok((_, trouble)) => self.trouble = trouble.as_ref().map(ToString::to_string),
             Err(refused) => {
                 self.failures += 1;
                 self.trouble = Some(refused.to_string());
             }
         }
-        result
+        result.map(|(record, _)| record)
     }
 
-    fn try_activate(&mut self, cause: Cause, now: Timestamp) -> Result<Record, Refused> {
-        let texts = PolicyTexts::read(&self.config_dir).map_err(Refused::Policy)?;
-        let lists = match (&self.lists, cause) {
-            (Some(lists), Cause::Reload) => Arc::clone(lists),
-            _ => load::open(&self.state_dir)?,
+    fn try_activate(
+        &mut self,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<(Record, Option<LoadError>), Refused> {
+        let texts = match (&self.texts, cause) {
+            // New lists are no leave to take up what somebody still types, and
+            // what somebody still types is no reason to refuse new lists.
+            (Some(texts), Cause::Lists) => texts.clone(),
+            _ => PolicyTexts::read(&self.config_dir).map_err(Refused::Policy)?,
         };
+        let (lists, trouble) = self.lists_for(cause)?;
         let mut record = Record {
             number: self.last.as_ref().map_or(1, |last| last.number + 1),
             time: now,
@@ -163,8 +173,24 @@ impl Activation {
         }
         self.live.store(Some(Arc::new(policy)));
         self.lists = Some(lists);
+        self.texts = Some(texts);
         self.last = Some(record.clone());
-        Ok(record)
+        Ok((record, trouble))
+    }
+
+    /// The lists for a policy. A new policy takes up lists that were refused
+    /// before; ones that cannot be read are trouble, but not the policy's.
+    fn lists_for(&self, cause: Cause) -> Result<(Arc<Lists>, Option<LoadError>), LoadError> {
+        match (&self.lists, cause) {
+            (Some(lists), Cause::Reload) if load::is_current(lists, &self.state_dir) => {
+                Ok((Arc::clone(lists), None))
+            }
+            (Some(lists), Cause::Reload) => Ok(match load::open(&self.state_dir) {
+                Ok(lists) => (lists, None),
+                Err(trouble) => (Arc::clone(lists), Some(trouble)),
+            }),
+            _ => Ok((load::open(&self.state_dir)?, None)),
+        }
     }
 }
 
@@ -216,10 +242,27 @@ fn keep_record(folder: &Path, record: &Record, texts: &PolicyTexts) -> io::Resul
     line.push('\n');
     let mut file = fs::OpenOptions::new()
         .create(true)
+        .read(true)
         .append(true)
+        .mode(0o600)
         .open(folder.join(RECORD))?;
+    if is_torn(&mut file)? {
+        // Or this line would be lost with the one that a power cut tore.
+        line.insert(0, '\n');
+    }
     file.write_all(line.as_bytes())?;
     file.sync_all()
+}
+
+/// Whether the last line has no end.
+fn is_torn(file: &mut fs::File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 fn hash(text: &str) -> String {

@@ -98,6 +98,13 @@ pub fn pointer_changed(state_dir: &Path) -> Option<SystemTime> {
     std::fs::metadata(pointer).ok()?.modified().ok()
 }
 
+/// Whether `lists` are the generation in force.
+#[must_use]
+pub fn is_current(lists: &Lists, state_dir: &Path) -> bool {
+    let pointer = lists_dir(state_dir).join(CURRENT);
+    std::fs::read_to_string(pointer).is_ok_and(|name| name.trim() == lists.generation.as_ref())
+}
+
 /// The manifest of the generation in force, and its folder.
 pub(super) fn manifest(lists_dir: &Path) -> Result<(PathBuf, Manifest), LoadError> {
     let pointer = lists_dir.join(CURRENT);

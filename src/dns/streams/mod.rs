@@ -160,18 +160,8 @@ impl Asker<'_> {
     /// Hands over what comes in, until the stream ends, is idle or makes no
     /// sense.
     async fn read<S: AsyncRead>(self, mut reader: ReadHalf<S>, most: usize) {
-        loop {
-            let mut first = [0];
-            match timeout(self.idle, reader.read_exact(&mut first)).await {
-                Ok(Ok(_)) => {}
-                // Not idle while an answer is still awaited.
-                Err(_) if self.under_way.available_permits() < most => continue,
-                Ok(Err(_)) | Err(_) => return,
-            }
-            let Ok(Ok(second)) = timeout(self.idle, reader.read_u8()).await else {
-                return;
-            };
-            let mut packet = vec![0; usize::from(u16::from_be_bytes([first[0], second]))];
+        while let Some(length) = self.length(&mut reader, most).await {
+            let mut packet = vec![0; length];
             if !matches!(
                 timeout(self.idle, reader.read_exact(&mut packet)).await,
                 Ok(Ok(_))
@@ -191,6 +181,21 @@ impl Asker<'_> {
             });
             if !posted {
                 return;
+            }
+        }
+    }
+
+    /// The length of the next message; none when the stream ends or is idle.
+    async fn length<S: AsyncRead>(&self, reader: &mut ReadHalf<S>, most: usize) -> Option<usize> {
+        let reading = reader.read_u16();
+        // Waited for again, never begun again: its first octet may be in.
+        tokio::pin!(reading);
+        loop {
+            match timeout(self.idle, &mut reading).await {
+                Ok(length) => return length.ok().map(usize::from),
+                // Not idle while an answer is still awaited.
+                Err(_) if self.under_way.available_permits() < most => {}
+                Err(_) => return None,
             }
         }
     }

@@ -95,7 +95,11 @@ impl Pool {
             *field = id.to_be_bytes();
         }
         socket.uses += 1;
-        socket.socket.send(packet)?;
+        // An error here is most often the ICMP message about an earlier
+        // question, told late and but once: this one has not been sent yet.
+        if socket.socket.send(packet).is_err() {
+            socket.socket.send(packet)?;
+        }
         socket.waiting.insert(id, ticket);
         Ok(())
     }
@@ -166,6 +170,11 @@ impl Pool {
                 return Ok(index);
             }
             self.leaving.push((now + LINGER, index));
+            // Should no new one open, this one must not be closed twice: by
+            // then its number may be another's.
+            if let Some(slot) = self.places.get_mut(server).and_then(|p| p.get_mut(place)) {
+                *slot = None;
+            }
         }
         let index = self.open_socket(server, address, now)?;
         if let Some(slot) = self.places.get_mut(server).and_then(|p| p.get_mut(place)) {

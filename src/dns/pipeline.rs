@@ -40,7 +40,7 @@ use crate::name::NameRef;
 use crate::policy::decide::Moment;
 use crate::policy::decision::{Decision, Layer, LogLevel, Verdict};
 use crate::policy::group::{BlockedAnswer, Network};
-use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
+use crate::policy::{self, Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::event::Event;
 use crate::querylog::recorder::Recorder;
 
@@ -324,10 +324,7 @@ impl Pipeline {
             (Some((answer, memo, age, why)), _) => {
                 turn.settle(turn.decide(&memo.asked), answer, &memo, age, why, out)
             }
-            (None, Outcome::Failed(code)) => {
-                reply::error(&turn.asked, Rcode::ServFail, Some(why_failed(*code)), out);
-                turn.allowed()
-            }
+            (None, Outcome::Failed(code)) => turn.failed(*code, out),
             (None, Outcome::Answered(_)) => return,
         };
         turn.record(&decision, counters, recorder);
@@ -459,8 +456,8 @@ impl Pipeline {
             return Step::Reply;
         }
         if query.rtype == rtype::ANY {
-            reply::any(&turn.asked, out);
-            turn.record(&turn.allowed(), counters, recorder);
+            reply::any(&turn.asked, turn.until_edge().min(desk.max_ttl), out);
+            turn.record(&Settled::new(decision, None), counters, recorder);
             return Step::Reply;
         }
         if let Some(entry) = kept
@@ -481,7 +478,7 @@ impl Pipeline {
         }
         if !query.recursion_desired() {
             reply::error(&turn.asked, Rcode::Refused, None, out);
-            turn.record(&turn.allowed(), counters, recorder);
+            turn.record(&Settled::new(decision, None), counters, recorder);
             return Step::Reply;
         }
         Step::Ask(Box::new(Pending {
@@ -744,16 +741,30 @@ impl<'t> Turn<'t> {
         Settled::new(decision, None)
     }
 
+    /// No upstream answered. The name may have been blocked while they were
+    /// asked, and then this is no failure.
+    fn failed(&self, code: u16, out: &mut Vec<u8>) -> Settled<'t> {
+        let covering = self.policy.lists.covering(self.name);
+        let decision = self.decide(&covering);
+        if decision.verdict == Verdict::Block {
+            self.block(&decision, out);
+            return Settled::new(decision, self.source(&decision, &covering));
+        }
+        reply::error(&self.asked, Rcode::ServFail, Some(why_failed(code)), out);
+        Settled::new(decision, None)
+    }
+
+    /// By the same rule as `why` explains it.
     fn block(&self, decision: &Decision, out: &mut Vec<u8>) {
         let null = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let group = self.policy.group(self.asker.group);
-        let how = match group.map_or(BlockedAnswer::Default, |g| g.answer) {
-            BlockedAnswer::Nxdomain => Blocked::Nxdomain,
-            BlockedAnswer::Nodata => Blocked::Nodata,
-            BlockedAnswer::Null => Blocked::Addresses(&null),
-            BlockedAnswer::Page => Blocked::Addresses(&self.desk.page),
-            BlockedAnswer::Default if decision.below_too => Blocked::Nxdomain,
-            BlockedAnswer::Default => Blocked::Nodata,
+        let answer = group.map_or(BlockedAnswer::Default, |g| g.answer);
+        let for_address = matches!(self.rtype, rtype::A | rtype::AAAA);
+        let how = match answer.to_question(decision.below_too, for_address) {
+            policy::group::Refusal::Nxdomain => Blocked::Nxdomain,
+            policy::group::Refusal::Nodata => Blocked::Nodata,
+            policy::group::Refusal::Null => Blocked::Addresses(&null),
+            policy::group::Refusal::Page => Blocked::Addresses(&self.desk.page),
         };
         let ttl = self.desk.block_ttl.min(self.until_edge());
         reply::blocked(

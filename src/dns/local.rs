@@ -144,13 +144,16 @@ impl Local {
     /// Whether we answer this question ourselves.
     #[must_use]
     pub fn holds(&self, name: NameRef<'_>, rtype: u16) -> bool {
-        let apex = name.suffixes().position(|n| self.apexes.contains(n.wire()));
+        // DS stands with the parent: with us where that is ours too, and asked
+        // on for a zone that hangs in the public tree (RFC 8375 section 4).
+        let ours = |n: NameRef<'_>| self.apexes.contains(n.wire());
+        let is_ours = name.suffixes().skip(usize::from(rtype == DS)).any(ours);
         let is_forwarded = || {
             self.forwarded
                 .iter()
                 .any(|zone| name.is_within(zone.as_ref()))
         };
-        apex.is_some_and(|above| above > 0 || rtype != DS) && !is_forwarded()
+        is_ours && !is_forwarded()
     }
 
     fn ask(&self, question: &[u8]) -> Option<Vec<u8>> {

@@ -28,7 +28,7 @@ pub use self::desk::{Desk, From, Now};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
-use self::turn::{Settled, Turn, stale, why_failed};
+use self::turn::{Settled, Turn, stale};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::limiter::Limiter;
@@ -189,10 +189,7 @@ impl Pipeline {
             (Some((answer, memo, age, why)), _) => {
                 turn.settle(turn.decide(&memo.asked), answer, &memo, age, why, out)
             }
-            (None, Outcome::Failed(code)) => {
-                let _ = turn.error(Rcode::ServFail, Some(why_failed(*code)), out);
-                return counters.reply(rcode_of(out));
-            }
+            (None, Outcome::Failed(code)) => turn.failed(*code, out),
             (None, Outcome::Answered(_)) => return,
         };
         turn.record(&settled);
@@ -303,8 +300,8 @@ impl Pipeline {
             return Step::Reply;
         }
         if query.rtype == rtype::ANY {
-            reply::any(&turn.asked, out);
-            turn.record(&Settled::open());
+            reply::any(&turn.asked, turn.until_edge().min(desk.max_ttl), out);
+            turn.record(&Settled::new(decision, None));
             return Step::Reply;
         }
         if let Some(entry) = kept
@@ -324,7 +321,9 @@ impl Pipeline {
             return Step::Reply;
         }
         if !query.recursion_desired() {
-            return turn.error(Rcode::Refused, None, out);
+            reply::error(&turn.asked, Rcode::Refused, None, out);
+            turn.record(&Settled::new(decision, None));
+            return Step::Reply;
         }
         Step::Ask(Box::new(Pending {
             wanted: Wanted::of(query, &key),

@@ -183,11 +183,12 @@ pub fn answer(
     finish(asked, answer.rcode, why, out);
 }
 
-/// ANY is answered with one made-up record (RFC 8482 section 4.2).
-pub fn any(asked: &Asked<'_>, out: &mut Vec<u8>) {
+/// ANY is answered with one made-up record (RFC 8482 section 4.2) that lives
+/// `most` seconds or fewer.
+pub fn any(asked: &Asked<'_>, most: u32, out: &mut Vec<u8>) {
     const HINFO: u16 = 13;
     begin(asked, Rcode::NoError as u16, false, out);
-    put_record(out, HINFO, 3600, b"\x07RFC8482\x00");
+    put_record(out, HINFO, most.min(3600), b"\x07RFC8482\x00");
     put_u16(out, 6, 1);
     finish(asked, Rcode::NoError as u16, None, out);
 }

@@ -12,7 +12,7 @@ use crate::devices::find::{Who, find};
 use crate::devices::hidden::Hidden;
 use crate::devices::identify::{How, Identity};
 use crate::devices::leases::Leases;
-use crate::dns::answer::Answer;
+use crate::dns::answer::{Answer, rtype};
 use crate::dns::cache::{Entry, Memo};
 use crate::dns::question::Rcode;
 use crate::dns::reply::{self, Asked, Blocked, Ede, Ttl, ede};
@@ -23,7 +23,7 @@ use crate::metrics::{Counters, GroupLabel};
 use crate::name::NameRef;
 use crate::policy::decide::Moment;
 use crate::policy::decision::{Decision, Layer, LogLevel, Verdict};
-use crate::policy::group::BlockedAnswer;
+use crate::policy::group::{BlockedAnswer, Refusal};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::event::Event;
 use crate::querylog::recorder::Recorder;
@@ -270,16 +270,30 @@ impl<'t> Turn<'t> {
         Settled::new(decision, None)
     }
 
+    /// No upstream answered. The name may have been blocked while they were
+    /// asked, and then this is no failure.
+    pub(super) fn failed(&self, code: u16, out: &mut Vec<u8>) -> Settled<'t> {
+        let covering = self.policy.lists.covering(self.name);
+        let decision = self.decide(&covering);
+        if decision.verdict == Verdict::Block {
+            self.block(&decision, out);
+            return Settled::new(decision, self.source(&decision, &covering));
+        }
+        reply::error(&self.asked, Rcode::ServFail, Some(why_failed(code)), out);
+        Settled::new(decision, None)
+    }
+
+    /// By the same rule as `why` explains it.
     pub(super) fn block(&self, decision: &Decision, out: &mut Vec<u8>) {
         let null = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let group = self.policy.group(self.asker.group);
-        let how = match group.map_or(BlockedAnswer::Default, |g| g.answer) {
-            BlockedAnswer::Nxdomain => Blocked::Nxdomain,
-            BlockedAnswer::Nodata => Blocked::Nodata,
-            BlockedAnswer::Null => Blocked::Addresses(&null),
-            BlockedAnswer::Page => Blocked::Addresses(&self.desk.page),
-            BlockedAnswer::Default if decision.below_too => Blocked::Nxdomain,
-            BlockedAnswer::Default => Blocked::Nodata,
+        let answer = group.map_or(BlockedAnswer::Default, |g| g.answer);
+        let for_address = matches!(self.rtype, rtype::A | rtype::AAAA);
+        let how = match answer.to_question(decision.below_too, for_address) {
+            Refusal::Nxdomain => Blocked::Nxdomain,
+            Refusal::Nodata => Blocked::Nodata,
+            Refusal::Null => Blocked::Addresses(&null),
+            Refusal::Page => Blocked::Addresses(&self.desk.page),
         };
         let ttl = self.desk.block_ttl.min(self.until_edge());
         let why = reply::why_blocked(decision.layer, &self.desk.block_text);

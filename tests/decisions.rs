@@ -335,7 +335,7 @@ fn an_explanation_can_be_read_out() {
     let expected = "\
 www.games.example (A) is blocked
   for group year7
-  on Tue 8 Sep 2026 10:00; what the group may do next changes on Tue 8 Sep 2026 12:00
+  on Tue 8 Sep 2026 10:00; what the group may do next changes at Tue 8 Sep 2026 12:00
   because: year7 blocks games at this time
   listed as: games, by list demo-games
   what is sent: \"no such name\" (NXDOMAIN)

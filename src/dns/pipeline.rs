@@ -326,7 +326,7 @@ impl Pipeline {
             }
             (None, Outcome::Failed(code)) => {
                 reply::error(&turn.asked, Rcode::ServFail, Some(why_failed(*code)), out);
-                turn.allowed()
+                turn.judged()
             }
             (None, Outcome::Answered(_)) => return,
         };
@@ -428,12 +428,12 @@ impl Pipeline {
                 text: "Too many questions from this device",
             };
             reply::error(&turn.asked, Rcode::Refused, Some(why), out);
-            turn.record(&turn.allowed(), counters, recorder);
+            turn.record(&turn.judged(), counters, recorder);
             return Step::Reply;
         }
         if let Some(rcode) = not_for_us(query) {
             reply::error(&turn.asked, rcode, None, out);
-            turn.record(&turn.allowed(), counters, recorder);
+            turn.record(&turn.judged(), counters, recorder);
             return Step::Reply;
         }
         let key = Key {
@@ -625,6 +625,14 @@ impl<'t> Turn<'t> {
     fn decide(&self, covering: &Covering) -> Decision {
         self.policy
             .decide(self.asker, self.name, covering, self.moment, &mut ())
+    }
+
+    /// What the policy says of a question that gets an error anyhow. The log
+    /// must know: a mandatory name is withheld from most who read it.
+    fn judged(&self) -> Settled<'t> {
+        let covering = self.policy.lists.covering(self.name);
+        let decision = self.decide(&covering);
+        Settled::new(decision, self.source(&decision, &covering))
     }
 
     /// The plain "allowed, nothing to say" of an error reply.

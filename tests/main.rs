@@ -6,5 +6,7 @@ mod decisions;
 mod demo_lists;
 mod devices;
 mod lists;
+mod privacy;
 mod querylog;
+mod serve;
 mod settings;

@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -365,6 +366,7 @@ fn lock(lists_dir: &Path) -> Result<File, RefreshError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(lists_dir.join("lock"))
         .map_err(|error| durable::naming(lists_dir, &error))?;
     match file.try_lock() {

@@ -62,11 +62,6 @@ impl<'p> Settled<'p> {
     pub(super) fn new(decision: Decision, source: Option<&'p str>) -> Self {
         Self { decision, source }
     }
-
-    /// Nothing was decided.
-    pub(super) fn open() -> Self {
-        Self::new(Decision::open(), None)
-    }
 }
 
 impl<'t> Turn<'t> {
@@ -156,10 +151,13 @@ impl<'t> Turn<'t> {
             .decide(self.asker, self.name, covering, self.moment, &mut ())
     }
 
-    /// Replies with a code alone: nothing was decided.
+    /// Replies with a code alone. The log must still know what the policy says
+    /// of the name: a mandatory one is withheld from most who read it.
     pub(super) fn error(&mut self, rcode: Rcode, why: Option<Ede<'_>>, out: &mut Vec<u8>) -> Step {
         reply::error(&self.asked, rcode, why, out);
-        self.record(&Settled::open());
+        let covering = self.policy.lists.covering(self.name);
+        let decision = self.decide(&covering);
+        self.record(&Settled::new(decision, self.source(&decision, &covering)));
         Step::Reply
     }
 

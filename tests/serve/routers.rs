@@ -1,0 +1,237 @@
+//! A real dnsmasq between a school's devices and the server, each in a network
+//! namespace of its own.
+//!
+//! The outer test builds the namespaces, which root alone may, and runs the
+//! inner one in the server's. They are taken down whatever happens.
+
+use std::process::{Child, Command, Output, Stdio};
+
+use super::school::{Client, Plan, Running};
+use super::upstream::Upstream;
+use super::wire::{self, Reply};
+use super::{eventually, has};
+
+/// Tells the inner test how its namespaces are called.
+const NAMESPACES: &str = "SCHOOLGATE_TEST_NAMESPACES";
+const INNER: &str = "serve::routers::inside";
+
+const POLICY: &str = r#"
+school = "Test"
+timezone = "Europe/London"
+unknown = "nobody"
+[groups.pupil]
+block = ["gambling"]
+[groups.staff]
+block = []
+log = "full"
+[groups.kiosk]
+block = ["gambling"]
+answer = "null"
+[groups.nobody]
+block = ["gambling", "social_media"]
+answer = "nodata"
+"#;
+const DEVICES: &str = "id,name,mac,ip,group,owner,kind
+tablet,Tablet 1,02:00:00:00:00:01,,pupil,Class 3,tablet
+laptop,Laptop 2,02:00:00:00:00:02,,staff,Ms Gray,laptop
+kiosk,Kiosk 3,02:00:00:00:00:03,,kiosk,Library,kiosk
+";
+
+/// Namespaces that are gone when this is.
+struct Namespaces(String);
+
+impl Namespaces {
+    fn name(&self, part: &str) -> String {
+        format!("{}-{part}", self.0)
+    }
+
+    fn build(&self) -> Result<(), String> {
+        for part in ["server", "router", "c1", "c2", "c3"] {
+            ip(&format!("netns add {}", self.name(part)))?;
+            self.ip_in(part, "link set lo up")?;
+        }
+        let router = self.name("router");
+        self.ip_in(
+            "server",
+            &format!("link add up0 type veth peer name eth0 netns {router}"),
+        )?;
+        self.ip_in("server", "addr add 10.77.0.2/24 dev up0")?;
+        self.ip_in("server", "link set up0 up")?;
+        self.ip_in("router", "addr add 10.77.0.1/24 dev eth0")?;
+        self.ip_in("router", "link set eth0 up")?;
+        self.ip_in("router", "link add lan type bridge")?;
+        self.ip_in("router", "addr add 10.78.0.1/24 dev lan")?;
+        self.ip_in("router", "link set lan up")?;
+        for n in 1..=3 {
+            let client = format!("c{n}");
+            let mac = format!("02:00:00:00:00:0{n}");
+            self.ip_in(
+                &client,
+                &format!("link add eth0 address {mac} type veth peer name p{n} netns {router}"),
+            )?;
+            self.ip_in(&client, &format!("addr add 10.78.0.1{n}/24 dev eth0"))?;
+            self.ip_in(&client, "link set eth0 up")?;
+            self.ip_in("router", &format!("link set p{n} master lan"))?;
+            self.ip_in("router", &format!("link set p{n} up"))?;
+        }
+        Ok(())
+    }
+
+    fn ip_in(&self, part: &str, words: &str) -> Result<(), String> {
+        ip(&format!("-n {} {words}", self.name(part)))
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        for part in ["server", "router", "c1", "c2", "c3"] {
+            let _ = ip(&format!("netns del {}", self.name(part)));
+        }
+    }
+}
+
+fn ip(words: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(words.split(' ')).output();
+    let output = output.map_err(|error| error.to_string())?;
+    let said = || {
+        format!(
+            "ip {words}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
+    };
+    output.status.success().then_some(()).ok_or_else(said)
+}
+
+/// A program in one of the namespaces.
+fn within(namespaces: &str, part: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &format!("{namespaces}-{part}"), program]);
+    command
+}
+
+#[test]
+fn a_real_router_tells_three_devices_apart() {
+    let what = "three devices behind a real dnsmasq";
+    if !["ip", "dnsmasq", "dig"]
+        .into_iter()
+        .all(|program| has(program, what))
+    {
+        return;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: {what}: only root may make network namespaces");
+        return;
+    }
+    let namespaces = Namespaces(format!("sg{}", std::process::id()));
+    if let Err(why) = namespaces.build() {
+        eprintln!("SKIPPED: {what}: no network namespaces here: {why}");
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let output = within(&namespaces.0, "server", this.to_str().unwrap())
+        .args(["--exact", INNER, "--ignored", "--nocapture"])
+        .env(NAMESPACES, &namespaces.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+fn dnsmasq(namespaces: &str) -> Running {
+    let child: Child = within(namespaces, "router", "dnsmasq")
+        .args(
+            "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root"
+                .split(' '),
+        )
+        .args("--pid-file= --server=10.77.0.2 --interface=lan --bind-interfaces".split(' '))
+        .args("--add-mac --strip-mac --add-subnet=32,128 --strip-subnet --cache-size=0".split(' '))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Running(child)
+}
+
+fn dig(namespaces: &str, client: usize, more: &[&str]) -> String {
+    let output: Output = within(namespaces, &format!("c{client}"), "dig")
+        .args(["@10.78.0.1", "bets.example", "+time=3", "+tries=2"])
+        .args(more)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "run by the one above, in the server's namespace"]
+fn inside() {
+    let Ok(namespaces) = std::env::var(NAMESPACES) else {
+        return;
+    };
+    let upstream = Upstream::plain();
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.listen = "10.77.0.2:53\", \"127.0.0.1:53".to_owned();
+    plan.tables = "[clients]\nrouters = [\"10.77.0.1\"]\n".to_owned();
+    plan.policy = POLICY.to_owned();
+    plan.devices = DEVICES.to_owned();
+    let school = plan.start();
+    let _router = dnsmasq(&namespaces);
+    eventually("the router to be up", || {
+        dig(&namespaces, 1, &["+time=1"])
+            .contains("status: NXDOMAIN")
+            .then_some(())
+    });
+    // Twice each: the second time through the cache. Then with somebody else's
+    // identity, which the router takes away.
+    let claim = ["+ednsopt=65001:020000000002", "+subnet=10.78.0.12/32"];
+    for more in [&[][..], &[], &claim] {
+        let began = std::time::Instant::now();
+        let answers = [1, 2, 3].map(|client| dig(&namespaces, client, more));
+        assert!(began.elapsed().as_secs() < 1, "{:?}", began.elapsed());
+        assert!(answers[0].contains("status: NXDOMAIN"), "{}", answers[0]);
+        assert!(answers[1].contains("198.51.100.7"), "{}", answers[1]);
+        assert!(answers[2].contains("0.0.0.0"), "{}", answers[2]);
+    }
+    assert!(upstream.count("bets.example") <= 2);
+    assert!(school.metric("schoolgate_untrusted_identities_total") < 0.5);
+    // The same from this machine, which is no router, makes nobody a teacher.
+    let options: [(u16, &[u8]); 2] = [
+        (65001, &[2, 0, 0, 0, 0, 2]),
+        (8, &[0, 1, 32, 0, 10, 78, 0, 12]),
+    ];
+    let packet = wire::question_with(1, "bets.example", wire::A, &options);
+    let reply = Client::new("127.0.0.1").exchange(([127, 0, 0, 1], 53).into(), &packet);
+    let reply = Reply::read(&reply.unwrap());
+    assert_eq!(
+        (reply.rcode, reply.addresses(), reply.errors),
+        (0, vec![], vec![15])
+    );
+    assert!(school.metric("schoolgate_untrusted_identities_total") > 0.5);
+    let folder = school.stop();
+    let mut rows: Vec<String> = folder
+        .log()
+        .iter()
+        .filter(|row| row["device"].is_string())
+        .map(|row| {
+            format!(
+                "{} {} {} {}",
+                row["device"], row["mac"], row["ip"], row["action"]
+            )
+            .replace('"', "")
+        })
+        .collect();
+    rows.sort();
+    rows.dedup();
+    assert_eq!(
+        rows,
+        [
+            "kiosk 02:00:00:00:00:03 10.78.0.13 block",
+            "laptop 02:00:00:00:00:02 10.78.0.12 allow",
+            "tablet 02:00:00:00:00:01 10.78.0.11 block",
+        ]
+    );
+}

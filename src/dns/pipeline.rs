@@ -275,7 +275,7 @@ impl Pipeline {
         let ready = self.ready(now);
         let name = pending.wanted.name();
         let (true, Some(name)) = (ready, question::LowerName::from_wire(name)) else {
-            return self.fail(&asked, Rcode::ServFail, ede::NOT_READY, "", out);
+            return fail(&asked, Rcode::ServFail, ede::NOT_READY, "", out);
         };
         let Self {
             desk,
@@ -368,12 +368,16 @@ impl Pipeline {
         &self.desk
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the order of these steps is the resolver; it reads in one piece"
+    )]
     fn query(&mut self, query: &Query<'_>, from: From, now: Now, out: &mut Vec<u8>) -> Step {
         let asked = Asked::of(query, from.transport == Transport::Udp);
         let source = from.address.ip().to_canonical();
         if !self.desk.allow.iter().any(|network| network.holds(source)) {
             self.counters.strangers.count();
-            self.fail(
+            fail(
                 &asked,
                 Rcode::Refused,
                 ede::PROHIBITED,
@@ -383,7 +387,7 @@ impl Pipeline {
             return Step::Reply;
         }
         if !self.ready(now) {
-            self.fail(
+            fail(
                 &asked,
                 Rcode::ServFail,
                 ede::NOT_READY,
@@ -464,11 +468,12 @@ impl Pipeline {
             return Step::Reply;
         }
         if let Some(entry) = kept
-            && let Some(refresh) = turn.from_cache(decision, entry, recorder, counters, out)
+            && let Some(refresh) = turn.serve_kept(decision, entry, recorder, counters, out)
         {
-            return match refresh {
-                true => Step::ReplyAndRefresh(Wanted::of(query)),
-                false => Step::Reply,
+            return if refresh {
+                Step::ReplyAndRefresh(Wanted::of(query))
+            } else {
+                Step::Reply
             };
         }
         counters.cache_misses.count();
@@ -517,10 +522,6 @@ impl Pipeline {
             });
         }
         true
-    }
-
-    fn fail(&self, asked: &Asked<'_>, rcode: Rcode, code: u16, text: &str, out: &mut Vec<u8>) {
-        reply::error(asked, rcode, Some(Ede { code, text }), out);
     }
 }
 
@@ -628,6 +629,7 @@ impl<'t> Turn<'t> {
     }
 
     /// The plain "allowed, nothing to say" of an error reply.
+    #[expect(clippy::unused_self, reason = "it is said of this question")]
     fn allowed(&self) -> Settled<'t> {
         Settled {
             decision: Decision::open(),
@@ -659,7 +661,7 @@ impl<'t> Turn<'t> {
 
     /// Answers from a kept answer if it can serve; says whether it should be
     /// asked for again.
-    fn from_cache(
+    fn serve_kept(
         &self,
         first: Decision,
         entry: &mut Entry,
@@ -745,11 +747,10 @@ impl<'t> Turn<'t> {
         let group = self.policy.group(self.asker.group);
         let how = match group.map_or(BlockedAnswer::Default, |g| g.answer) {
             BlockedAnswer::Nxdomain => Blocked::Nxdomain,
-            BlockedAnswer::Nodata => Blocked::Nodata,
             BlockedAnswer::Null => Blocked::Addresses(&null),
             BlockedAnswer::Page => Blocked::Addresses(&self.desk.page),
             BlockedAnswer::Default if decision.below_too => Blocked::Nxdomain,
-            BlockedAnswer::Default => Blocked::Nodata,
+            BlockedAnswer::Nodata | BlockedAnswer::Default => Blocked::Nodata,
         };
         let ttl = self.desk.block_ttl.min(self.until_edge());
         reply::blocked(
@@ -892,6 +893,10 @@ fn not_for_us(query: &Query<'_>) -> Option<Rcode> {
         (IN, _) => None,
         _ => Some(Rcode::Refused),
     }
+}
+
+fn fail(asked: &Asked<'_>, rcode: Rcode, code: u16, text: &str, out: &mut Vec<u8>) {
+    reply::error(asked, rcode, Some(Ede { code, text }), out);
 }
 
 fn stale(answer: &Answer) -> Ede<'static> {

@@ -43,7 +43,7 @@ pub struct Ticket {
 }
 
 struct Socket {
-    socket: UdpSocket,
+    inner: UdpSocket,
     server: usize,
     uses: u16,
     born: u64,
@@ -95,7 +95,7 @@ impl Pool {
             *field = id.to_be_bytes();
         }
         socket.uses += 1;
-        socket.socket.send(packet)?;
+        socket.inner.send(packet)?;
         socket.waiting.insert(id, ticket);
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Pool {
     pub fn receive<'b>(&mut self, token: Token, buffer: &'b mut [u8]) -> Option<Received<'b>> {
         let index = token.0.checked_sub(self.base)?;
         let socket = self.sockets.get_mut(index)?.as_mut()?;
-        match socket.socket.recv(buffer) {
+        match socket.inner.recv(buffer) {
             Ok(length) => {
                 let message: &[u8] = buffer.get(..length)?;
                 let id = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id));
@@ -196,7 +196,7 @@ impl Pool {
             .register(&mut socket, Token(self.base + index), Interest::READABLE)?;
         if let Some(place) = self.sockets.get_mut(index) {
             *place = Some(Socket {
-                socket,
+                inner: socket,
                 server,
                 uses: 0,
                 born: now,

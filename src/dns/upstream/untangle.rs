@@ -13,7 +13,7 @@ const MAX_CHAIN: usize = 16;
 
 /// The same message with only the chain in its answer section.
 #[must_use]
-pub fn untangle(message: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn untangle(message: &[u8]) -> Option<Vec<u8>> {
     let mut message = Message::from_vec(message).ok()?;
     let mut current = message.queries.first()?.name().clone();
     let mut rest = std::mem::take(&mut message.answers);

@@ -179,7 +179,8 @@ async fn until_stopped(
 fn stop(crew: Crew, writer: LogWriter) {
     crew.stop.store(true, Ordering::Relaxed);
     for mailbox in &crew.mailboxes {
-        mailbox.wake();
+        // A worker that cannot be woken looks at `stop` at its next tick.
+        let _ = mailbox.wake();
     }
     for thread in crew.threads {
         match thread.join() {
@@ -456,6 +457,11 @@ fn start_writer(
 }
 
 /// Every complaint as one error, a line each.
+#[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where an error is mapped, and there it is a value"
+)]
 pub fn all_of(complaints: Vec<crate::document::Complaint>) -> anyhow::Error {
     let lines: Vec<String> = complaints.iter().map(ToString::to_string).collect();
     anyhow::anyhow!("{}", lines.join("\n"))

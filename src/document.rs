@@ -115,6 +115,10 @@ impl<'i> Document<'i> {
         }
     }
 
+    #[expect(
+        clippy::naive_bytecount,
+        reason = "a file of a few pages, and only when it has a mistake"
+    )]
     fn line_of(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         1 + before.iter().filter(|&&b| b == b'\n').count()
@@ -303,7 +307,7 @@ impl<'d> Table<'d> {
             return Vec::new();
         };
         let mut tables = Vec::with_capacity(array.len());
-        for item in array.iter() {
+        for item in array {
             let place = self.place_of(item);
             match item.get_ref().as_table() {
                 Some(map) => tables.push(Table::new(

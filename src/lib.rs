@@ -1,4 +1,29 @@
-//! Schoolgate.
+//! Schoolgate: a DNS resolver that filters what a school's devices may reach.
+//!
+//! The crate in reading order.
+//!
+//! **What is known.** [`name`] and [`mac`] are the two words everything speaks
+//! in. [`document`] reads a TOML file and reports all its mistakes at once, by
+//! file and line; [`settings`] (the installer's) and [`policy::document`] (the
+//! school's) say what may stand in theirs, and [`configuration`] reads a whole
+//! folder. [`lists`] goes from a published list to the answer to "what covers
+//! this name?".
+//!
+//! **What is decided.** [`policy`] is the school's rules as one immutable
+//! value, and [`policy::decide`] the one question put to it: pure, the same
+//! arguments give the same answer. [`devices`] says who asked. [`why`] tells
+//! the decision step by step, by the same code.
+//!
+//! **What is answered.** [`dns`] is a packet's journey from arrival to reply.
+//! [`querylog`] writes down each finished query, and [`metrics`] counts them
+//! without naming anyone. [`changes`] puts another policy in force while
+//! questions arrive.
+//!
+//! **What is run.** [`appliance`] assembles all of it to the process behind
+//! `serve`; [`up`] is the same with a ready-made configuration.
+//!
+//! ARCHITECTURE.md has the promises, each with the test that holds it.
+
 pub mod appliance;
 pub mod changes;
 pub mod configuration;

@@ -104,7 +104,7 @@ pub fn why(
         .collect();
     let local = appliance::local(settings, forwarded)?;
     let device = asker.device.and_then(|row| policy.devices.device(row.0));
-    let asked = Asked {
+    let question = Asked {
         name: name.as_ref(),
         rtype: &mnemonic(rtype),
         asker,
@@ -112,7 +112,7 @@ pub fn why(
         ip,
         local: local.holds(name.as_ref(), rtype),
     };
-    let explanation = explain(&policy, &asked, now);
+    let explanation = explain(&policy, &question, now);
     if args.json {
         serde_json::to_writer(&mut *out, &explanation)?;
         writeln!(out)?;

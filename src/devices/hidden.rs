@@ -139,6 +139,7 @@ impl Hidden {
         sources.filter(is_recent).flat_map(Source::suspicions)
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a remainder of the length")]
     fn row(&mut self, ip: IpAddr) -> &mut [Option<Source>; SLOTS] {
         let row = usize::try_from(keys::hash(ip) % (ROWS as u64)).unwrap_or(0);
         &mut self.rows[row]
@@ -146,6 +147,10 @@ impl Hidden {
 
     /// The source of this address; a new one takes a free slot, or that of the
     /// source with the least against it.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a place found in the row, or one of its slots"
+    )]
     fn source(&mut self, ip: IpAddr, now: Timestamp) -> &mut Source {
         let row = self.row(ip);
         let is_it = |slot: &Option<Source>| slot.is_some_and(|source| source.ip == ip);
@@ -189,6 +194,7 @@ impl Source {
         self.window_began = now;
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a remainder of the length")]
     fn count(&mut self, name: u64) {
         let bit = name % u64::from(BITS);
         let words = self.bits.len() as u64;

@@ -6,6 +6,16 @@
 //! itself. Names and addresses found here go to the query log and nowhere
 //! else.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 pub mod edns;
 pub mod find;
 pub mod hidden;

@@ -10,6 +10,7 @@
 //! phones would walk out through it. A conditional zone comes first.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -204,7 +205,7 @@ impl LocalRecord {
         let mut text = start_of_authority(self.ttl);
         for address in &self.addresses {
             let rtype = if address.is_ipv4() { "A" } else { "AAAA" };
-            text.push_str(&format!("@ {} IN {rtype} {address}\n", self.ttl));
+            let _ = writeln!(text, "@ {} IN {rtype} {address}", self.ttl);
         }
         text
     }
@@ -244,7 +245,7 @@ fn start_of_authority(ttl: u32) -> String {
 
 fn wire_of(name: &ProtoName) -> Option<Name> {
     let mut wire = Vec::new();
-    for label in name.iter() {
+    for label in name {
         wire.push(u8::try_from(label.len()).ok()?);
         wire.extend_from_slice(label);
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
@@ -66,6 +66,7 @@ pub fn mailbox(waker: Waker) -> (Mailbox, Letters) {
 
 impl Mailbox {
     /// Puts `mail` in; `false` if the box is full or the worker gone.
+    #[must_use]
     pub fn post(&self, mail: Mail) -> bool {
         let posted = self.sender.try_send(mail).is_ok();
         // A full box needs waking too: its owner may have missed a wake-up.
@@ -73,6 +74,7 @@ impl Mailbox {
     }
 
     /// Wakes the worker without a word.
+    #[must_use]
     pub fn wake(&self) -> bool {
         self.waker.wake().is_ok()
     }
@@ -82,10 +84,7 @@ impl Letters {
     /// The next letter, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<Mail> {
-        match self.0.try_recv() {
-            Ok(mail) => Some(mail),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.0.try_recv().ok()
     }
 }
 

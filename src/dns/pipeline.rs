@@ -305,11 +305,12 @@ impl Pipeline {
             return Step::Reply;
         }
         if let Some(entry) = kept
-            && let Some(refresh) = turn.from_cache(decision, entry, out)
+            && let Some(refresh) = turn.serve_kept(decision, entry, out)
         {
-            return match refresh {
-                true => Step::ReplyAndRefresh(Wanted::of(query, &key)),
-                false => Step::Reply,
+            return if refresh {
+                Step::ReplyAndRefresh(Wanted::of(query, &key))
+            } else {
+                Step::Reply
             };
         }
         counters.cache_misses.count();

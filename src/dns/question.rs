@@ -23,6 +23,10 @@ pub const IN: u16 = 1;
 
 /// What became of a packet.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would be an allocation a question"
+)]
 pub enum Read<'p> {
     /// A question in the plain shape.
     Plain(Query<'p>),

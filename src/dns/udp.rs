@@ -314,6 +314,10 @@ impl Listener {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is called with what an iterator gives"
+)]
 fn local_address(control: ControlMessageOwned) -> Option<IpAddr> {
     match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => {

@@ -168,7 +168,7 @@ impl Worker {
             self.forwarder.tick(now.ms);
             while self.forwarder.has_landed() {
                 for landed in self.forwarder.landed() {
-                    self.land(landed);
+                    self.land(&landed);
                 }
             }
         }
@@ -302,7 +302,7 @@ impl Worker {
     }
 
     /// Gives everybody who waited the answer, and keeps it.
-    fn land(&mut self, landed: Landed) {
+    fn land(&mut self, landed: &Landed) {
         let now = self.clock.now();
         let outcome = match &landed.answer {
             Ok(answer) => Outcome::Answered(answer),

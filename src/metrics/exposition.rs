@@ -156,7 +156,8 @@ impl Page<'_> {
     }
 
     fn cache(&mut self) {
-        let results: [(&str, fn(&Counters) -> u64); 3] = [
+        type Read = fn(&Counters) -> u64;
+        let results: [(&str, Read); 3] = [
             ("hit", |c| c.cache_hits.value()),
             ("miss", |c| c.cache_misses.value()),
             ("stale", |c| c.cache_stale.value()),

@@ -6,6 +6,16 @@
 //! carries the number of the one that decided. Nothing in here opens a file,
 //! reads a clock or takes a lock: same arguments, same answer.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 pub mod compile;
 pub mod decide;
 pub mod decision;

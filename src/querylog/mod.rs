@@ -10,6 +10,16 @@
 //! It must never delay an answer: a full ring, a full disk or a broken database
 //! costs rows, in a set order and counted, and nothing else.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 pub mod day;
 pub mod days;
 pub mod event;

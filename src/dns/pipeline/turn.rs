@@ -185,7 +185,7 @@ impl<'t> Turn<'t> {
 
     /// Answers from a kept answer if it can serve; says whether it should be
     /// asked for again.
-    pub(super) fn from_cache(
+    pub(super) fn serve_kept(
         &mut self,
         first: Decision,
         entry: &mut Entry,

@@ -65,7 +65,8 @@ pub async fn run(mut asks: mpsc::Receiver<TcpAsk>) {
         tokio::spawn(async move {
             let answer = timeout(ask.limit, exchange(ask.server, &ask.packet)).await;
             let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            ask.mailbox.post(Mail::TcpAnswer {
+            // A worker that is gone, or swamped, lets the question time out.
+            let _ = ask.mailbox.post(Mail::TcpAnswer {
                 mark: ask.mark,
                 packet: ask.packet,
                 answer,

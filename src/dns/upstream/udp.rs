@@ -43,7 +43,7 @@ pub struct Ticket {
 }
 
 struct Socket {
-    socket: UdpSocket,
+    inner: UdpSocket,
     server: usize,
     uses: u16,
     born: u64,
@@ -97,8 +97,8 @@ impl Pool {
         socket.uses += 1;
         // An error here is most often the ICMP message about an earlier
         // question, told late and but once: this one has not been sent yet.
-        if socket.socket.send(packet).is_err() {
-            socket.socket.send(packet)?;
+        if socket.inner.send(packet).is_err() {
+            socket.inner.send(packet)?;
         }
         socket.waiting.insert(id, ticket);
         Ok(())
@@ -109,7 +109,7 @@ impl Pool {
     pub fn receive<'b>(&mut self, token: Token, buffer: &'b mut [u8]) -> Option<Received<'b>> {
         let index = token.0.checked_sub(self.base)?;
         let socket = self.sockets.get_mut(index)?.as_mut()?;
-        match socket.socket.recv(buffer) {
+        match socket.inner.recv(buffer) {
             Ok(length) => {
                 let message: &[u8] = buffer.get(..length)?;
                 let id = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id));
@@ -205,7 +205,7 @@ impl Pool {
             .register(&mut socket, Token(self.base + index), Interest::READABLE)?;
         if let Some(place) = self.sockets.get_mut(index) {
             *place = Some(Socket {
-                socket,
+                inner: socket,
                 server,
                 uses: 0,
                 born: now,

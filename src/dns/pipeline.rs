@@ -36,9 +36,10 @@ use super::question::{self, IN, Query, Rcode, Read, Refusal};
 use super::reply::{self, Asked, Ede, ede};
 use crate::devices::identify::How;
 use crate::devices::leases::Leases;
+use crate::lists::lookup::Covering;
 use crate::metrics::{Counters, Transport};
 use crate::policy::Policy;
-use crate::policy::decision::Verdict;
+use crate::policy::decision::{Decision, Verdict};
 use crate::querylog::recorder::Recorder;
 
 /// What is to be done with a packet.
@@ -314,28 +315,7 @@ impl Pipeline {
             };
         }
         counters.cache_misses.count();
-        if let Some(answer) = desk.local.answer(query) {
-            let memo = turn.look(&answer, Some(covering));
-            // What we say ourselves is no rebinding.
-            let settled = turn.settle(decision, &answer, &memo.without_private(), 0, None, out);
-            turn.record(&settled);
-            return Step::Reply;
-        }
-        if !query.recursion_desired() {
-            reply::error(&turn.asked, Rcode::Refused, None, out);
-            turn.record(&Settled::new(decision, None));
-            return Step::Reply;
-        }
-        Step::Ask(Box::new(Pending {
-            wanted: Wanted::of(query, &key),
-            from,
-            id: query.id,
-            flags: query.flags,
-            question: query.question.into(),
-            edns: turn.asked.edns,
-            limit: turn.asked.limit,
-            options: options.into(),
-        }))
+        onward(&mut turn, query, (&key, from), decision, covering, out)
     }
 
     /// Whether there is a policy, with its moment worked out for `now`.
@@ -367,6 +347,40 @@ const TOO_MANY: Ede<'_> = Ede {
     code: ede::OTHER,
     text: "Too many questions from this device",
 };
+
+/// A question that neither policy nor cache could answer: our own zones do, or
+/// an upstream is to be asked.
+fn onward(
+    turn: &mut Turn<'_>,
+    query: &Query<'_>,
+    (key, from): (&Key<'_>, From),
+    decision: Decision,
+    covering: Covering,
+    out: &mut Vec<u8>,
+) -> Step {
+    if let Some(answer) = turn.desk.local.answer(query) {
+        let memo = turn.look(&answer, Some(covering));
+        // What we say ourselves is no rebinding.
+        let settled = turn.settle(decision, &answer, &memo.without_private(), 0, None, out);
+        turn.record(&settled);
+        return Step::Reply;
+    }
+    if !query.recursion_desired() {
+        reply::error(&turn.asked, Rcode::Refused, None, out);
+        turn.record(&Settled::new(decision, None));
+        return Step::Reply;
+    }
+    Step::Ask(Box::new(Pending {
+        wanted: Wanted::of(query, key),
+        from,
+        id: query.id,
+        flags: query.flags,
+        question: query.question.into(),
+        edns: turn.asked.edns,
+        limit: turn.asked.limit,
+        options: query.edns.map_or(&[][..], |e| e.options).into(),
+    }))
+}
 
 /// Questions no resolver takes: other classes, zone transfers, meta types.
 fn not_for_us(query: &Query<'_>) -> Option<Rcode> {

@@ -91,7 +91,7 @@ fn a_closed_port_is_told_at_once_and_a_server_that_comes_back_is_used() {
         assert_eq!((reply.rcode, reply.errors), (2, vec![23]));
     }
     assert!(
-        began.elapsed() < Duration::from_millis(1000),
+        began.elapsed() < Duration::from_secs(1),
         "{:?}",
         began.elapsed()
     );

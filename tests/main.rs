@@ -6,5 +6,6 @@ mod decisions;
 mod demo_lists;
 mod devices;
 mod lists;
+mod packets;
 mod querylog;
 mod settings;

@@ -7,6 +7,7 @@ mod demo_lists;
 mod devices;
 mod lists;
 mod privacy;
+mod packets;
 mod querylog;
 mod serve;
 mod settings;

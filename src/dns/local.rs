@@ -28,7 +28,7 @@ use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, MessageResponse, ZoneType};
 
 use super::answer::Answer;
-use super::question::{HEADER, Query};
+use super::question::{HEADER, Query, Rcode};
 use super::reply::ede;
 use crate::name::{Name, NameRef};
 
@@ -96,6 +96,9 @@ pub struct Local {
     catalog: Catalog,
     /// The apex of each zone, to ask hickory only when it has something to say.
     apexes: HashSet<Name>,
+    /// The owner of each record, and the parent of each wildcard.
+    owners: HashSet<Name>,
+    wildcards: HashSet<Name>,
     /// Zones forwarded elsewhere, which come before ours.
     forwarded: Vec<Name>,
 }
@@ -111,6 +114,8 @@ impl Local {
         let mut local = Self {
             catalog: Catalog::new(),
             apexes: HashSet::new(),
+            owners: HashSet::new(),
+            wildcards: HashSet::new(),
             forwarded,
         };
         for zone in special_use() {
@@ -138,6 +143,11 @@ impl Local {
             .and_then(|reply| Some((Answer::read(&reply, &question).ok()?, reply)));
         let (mut answer, reply) =
             answer.unwrap_or_else(|| (Answer::failure(&question, ede::OTHER, 1), Vec::new()));
+        // A wildcard's name exists for every type (RFC 4592 section 2.2.1), but
+        // hickory says NXDOMAIN for those the wildcard has no record of.
+        if answer.rcode == Rcode::NxDomain as u16 && self.is_under_wildcard(name) {
+            answer.rcode = Rcode::NoError as u16;
+        }
         answer.authoritative = reply.get(2).is_some_and(|flags| flags & 0x04 != 0);
         Some(answer)
     }
@@ -155,6 +165,14 @@ impl Local {
                 .any(|zone| name.is_within(zone.as_ref()))
         };
         is_ours && !is_forwarded()
+    }
+
+    /// Whether a wildcard speaks for `name`: no name of ours is nearer.
+    fn is_under_wildcard(&self, name: NameRef<'_>) -> bool {
+        let mut above = name.suffixes().skip(1);
+        let speaks = |n: &NameRef<'_>| self.wildcards.contains(n.wire());
+        let nearest = above.find(|n| speaks(n) || self.owners.contains(n.wire()));
+        nearest.is_some_and(|n| speaks(&n))
     }
 
     fn ask(&self, question: &[u8]) -> Option<Vec<u8>> {
@@ -184,6 +202,14 @@ impl Local {
         let (origin, records) = Parser::new(text, None, Some(origin))
             .parse()
             .map_err(|e| error(e.to_string()))?;
+        for key in records.keys() {
+            let owner = ProtoName::from(&key.name);
+            if owner.is_wildcard() {
+                self.wildcards.extend(wire_of(&owner.base_name()));
+            } else {
+                self.owners.extend(wire_of(&owner));
+            }
+        }
         let zone = InMemoryZoneHandler::<TokioRuntimeProvider>::new(
             origin.clone(),
             records,

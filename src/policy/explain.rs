@@ -166,7 +166,10 @@ fn when(policy: &Policy, asked: &Asked<'_>, moment: &Moment, now: Timestamp) -> 
     };
     let edge = moment.edge(asked.asker.group);
     if now.saturating_add(HORIZON).is_ok_and(|far| edge >= far) {
-        return format!("on {}; no timetable and no expiry changes it", wall(now));
+        return format!(
+            "on {}; no timetable and no expiry changes it within a year",
+            wall(now)
+        );
     }
     format!(
         "on {}; what the group may do next changes at {}",

@@ -288,7 +288,8 @@ fn desk(live: Arc<ArcSwapOption<Policy>>) -> Desk {
         page: ["10.0.0.80", "fd00::80"]
             .map(|ip| ip.parse().unwrap())
             .into(),
-        contact: "".into(),
+        block_text: "Blocked by school policy".into(),
+        dnssec: true,
         rebinding: Rebinding {
             allow: vec![name("intranet.example")],
             nat64: vec![network("64:ff9b::/96")],

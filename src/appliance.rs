@@ -26,6 +26,7 @@ use anyhow::{Context, bail};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -76,10 +77,22 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    take_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(run(&configuration, activation, out))
+}
+
+/// Takes as many file descriptors as it may. A shell gives a thousand, which
+/// the connections that one TCP flood may hold open would use up, and then no
+/// upstream could be asked.
+fn take_descriptors() {
+    let taken = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = taken {
+        tracing::warn!(%error, "the limit of file descriptors stays as it was");
+    }
 }
 
 /// One worker's ends of the channels, before it is made.

@@ -12,6 +12,8 @@ pub(crate) mod wire;
 
 mod failing;
 mod forwarding;
+mod peers;
+mod places;
 pub(crate) mod reload;
 mod routers;
 mod rows;

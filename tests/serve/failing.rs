@@ -200,3 +200,48 @@ fn no_more_wait_than_may() {
     let reply = school.ask("n79.example");
     assert_eq!(reply.addresses(), [ADDRESS]);
 }
+
+#[test]
+fn a_server_over_tcp_is_no_slower_to_be_given_up() {
+    let live = Upstream::plain();
+    let silent = Upstream::new(|_| Say::Nothing);
+    let mut plan = Plan::new(&[closed_port()]);
+    let zone = |name: &str, server: SocketAddr| {
+        format!("{{ name = \"{name}.example\", servers = [\"tcp://{server}\"] }}")
+    };
+    let zones = [
+        zone("live", live.address),
+        zone("silent", silent.address),
+        zone("closed", closed_port()),
+    ];
+    plan.upstream = format!("zones = [{}]", zones.join(", "));
+    let school = plan.start();
+    assert_eq!(school.ask("www.live.example").addresses(), [ADDRESS]);
+    assert!(live.seen().iter().all(|seen| seen.tcp));
+    let (reply, took) = timed(&school, "www.closed.example");
+    assert_eq!((reply.rcode, reply.errors), (2, vec![23]));
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    let (reply, took) = timed(&school, "www.silent.example");
+    assert_eq!((reply.rcode, reply.errors), (2, vec![22]));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn many_truncated_answers_at_once_are_all_fetched() {
+    let upstream = Upstream::new(|seen| match seen.tcp {
+        true => say(plain(seen)),
+        false => say(wire::reply(&seen.packet, 2, 0, &[], &[])),
+    });
+    let school = Plan::new(&[upstream.address]).start();
+    let client = Client::new("127.0.0.1");
+    for id in 0..300 {
+        let packet = wire::question(id, &format!("n{id}.example"), wire::A);
+        client.0.send_to(&packet, school.dns).unwrap();
+    }
+    let mut answered = 0;
+    for _ in 0..300 {
+        let reply = Reply::read(&client.receive().expect("a reply"));
+        answered += usize::from(reply.addresses() == [ADDRESS]);
+    }
+    assert_eq!(answered, 300);
+}

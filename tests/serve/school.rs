@@ -187,6 +187,8 @@ pub(crate) struct School {
     pub(crate) server: Running,
     pub(crate) folder: Folder,
     pub(crate) dns: SocketAddr,
+    /// Where else it answers.
+    pub(crate) others: Vec<SocketAddr>,
     pub(crate) metrics: SocketAddr,
     stderr: Arc<Mutex<String>>,
 }
@@ -215,8 +217,10 @@ impl School {
             .strip_prefix("answering DNS on ")
             .unwrap_or_else(|| panic!("{}", words()));
         let (dns, metrics) = rest.split_once("; metrics on http://").unwrap();
+        let mut addresses: Vec<_> = dns.split(", ").map(|dns| dns.parse().unwrap()).collect();
         Self {
-            dns: dns.split(", ").next().unwrap().parse().unwrap(),
+            dns: addresses.remove(0),
+            others: addresses,
             metrics: metrics.trim().trim_end_matches("/metrics").parse().unwrap(),
             server: Running(child),
             folder,

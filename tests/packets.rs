@@ -16,7 +16,9 @@
 
 use std::path::Path;
 
+mod answers;
 mod bench;
+mod promises;
 mod wire;
 
 use bench::{Bench, Came};

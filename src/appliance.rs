@@ -288,10 +288,8 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
 fn listen_tcp(wanted: &[SocketAddr]) -> anyhow::Result<(Vec<SocketAddr>, Vec<TcpListener>)> {
     let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
     for address in wanted {
-        let bind = || {
-            streams::tcp::bind(*address)
-                .with_context(|| format!("cannot listen on {address} (TCP)"))
-        };
+        let bind =
+            || streams::tcp::bind(*address).map_err(|error| cannot_listen(*address, "TCP", &error));
         let mut listener = bind()?;
         let free = |listener: &TcpListener| Bound::bind(listener.local_addr()?).map(drop);
         // Somebody's question may just be on its way from that port.

@@ -27,6 +27,7 @@ use crate::policy::explain::{Asked, explain};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::moment::{self, End};
 use crate::querylog::row::{mnemonic, rtype};
+use crate::settings::Settings;
 
 /// What `why` is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,6 +79,9 @@ pub fn why(
             args.rtype
         );
     };
+    if let Some(ip) = args.whose.client {
+        is_served(ip, settings)?;
+    }
     let now = moment(args.at.as_deref(), &configuration.document.zone, now)?;
     let last = last_record(&settings.state_dir)?;
     let live = Live {
@@ -133,6 +137,20 @@ fn moment(at: Option<&str>, zone: &TimeZone, now: Timestamp) -> anyhow::Result<T
              or 2026-11-21T09:00:00Z"
         )
     })
+}
+
+/// Whoever is refused is not decided about. Behind a router a device may have
+/// any address.
+fn is_served(ip: IpAddr, settings: &Settings) -> anyhow::Result<()> {
+    let clients = &settings.clients;
+    let ip = ip.to_canonical();
+    if clients.routers.is_empty() && !clients.allow.iter().any(|network| network.holds(ip)) {
+        bail!(
+            "{ip} is in no network of `clients.allow` in schoolgate.toml: whatever it asks is \
+             REFUSED"
+        );
+    }
+    Ok(())
 }
 
 fn whose(

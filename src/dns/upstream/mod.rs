@@ -107,6 +107,8 @@ struct Flight {
     next: usize,
     /// Questions on their way.
     out: usize,
+    /// Servers that were asked and have not failed, and when they first were.
+    asked: Vec<(usize, u64)>,
     /// Rounds through all servers.
     rounds: u32,
     error: u16,
@@ -230,8 +232,7 @@ impl Forwarder {
             if now.saturating_sub(flight.began) >= DEADLINE {
                 let error = flight.error;
                 // Whoever was asked and kept silent has failed.
-                let asked = flight.order.get(..flight.next).unwrap_or_default().to_vec();
-                for server in asked {
+                for (server, _) in std::mem::take(&mut flight.asked) {
                     self.note_failure(server, now);
                 }
                 self.land(index, Err(error));
@@ -272,6 +273,7 @@ impl Forwarder {
             order,
             next: 0,
             out: 0,
+            asked: Vec::new(),
             rounds: 0,
             error: ede::NO_REACHABLE_AUTHORITY,
         };
@@ -323,6 +325,9 @@ impl Forwarder {
             return;
         };
         flight.out += 1;
+        if flight.asked.iter().all(|(other, _)| *other != server) {
+            flight.asked.push((server, now));
+        }
         let mut question = flight.wanted.question.clone();
         let folds = self
             .wrong_case
@@ -409,9 +414,20 @@ impl Forwarder {
         if let Some(health) = self.health.get_mut(mark.server) {
             health.answered(now.saturating_sub(mark.sent));
         }
-        if self.flight(mark.flight, mark.serial).is_some() {
-            self.land(mark.flight, answer);
+        let Some(flight) = self.flight(mark.flight, mark.serial) else {
+            return;
+        };
+        // Another has overtaken those that should have answered by now. Should
+        // their answers still come, that mends it; a dead one would else be
+        // asked first for ever, and every question wait for the second.
+        for (server, since) in std::mem::take(&mut flight.asked) {
+            let health = self.health.get(server);
+            let late = health.is_some_and(|h| now.saturating_sub(since) >= h.hedge_after());
+            if late && server != mark.server {
+                self.note_failure(server, now);
+            }
         }
+        self.land(mark.flight, answer);
     }
 
     /// One server would not or could not: ask the next, or end if none is left.
@@ -421,6 +437,7 @@ impl Forwarder {
             return;
         };
         flight.error = error;
+        flight.asked.retain(|(server, _)| *server != mark.server);
         flight.out = flight.out.saturating_sub(1);
         let (all_asked, none_out) = (
             flight.rounds > 0 || flight.next >= flight.order.len(),

@@ -61,7 +61,10 @@ fn a_first_server_that_dies_is_soon_asked_last() {
     let asked = first.seen().len();
     (0..10).for_each(|n| ask(format!("after-{n}.example")));
     let more = first.seen().len() - asked;
-    assert!(more <= 2, "a dead server was asked first for {more} of 10 names");
+    assert!(
+        more <= 2,
+        "a dead server was asked first for {more} of 10 names"
+    );
 }
 
 #[test]

@@ -43,9 +43,11 @@ fn a_dead_first_server_is_hardly_noticed() {
 fn a_first_server_that_dies_is_soon_asked_last() {
     let silent = Arc::new(AtomicBool::new(false));
     let hush = Arc::clone(&silent);
-    let first = Upstream::new(move |seen| match hush.load(Ordering::SeqCst) {
-        true => Say::Nothing,
-        false => say(plain(seen)),
+    let first = Upstream::new(move |seen| {
+        if hush.load(Ordering::SeqCst) {
+            return Say::Nothing;
+        }
+        say(plain(seen))
     });
     let second = Upstream::plain();
     let school = Plan::new(&[first.address, second.address]).start();
@@ -256,9 +258,11 @@ fn a_server_over_tcp_is_no_slower_to_be_given_up() {
 
 #[test]
 fn many_truncated_answers_at_once_are_all_fetched() {
-    let upstream = Upstream::new(|seen| match seen.tcp {
-        true => say(plain(seen)),
-        false => say(wire::reply(&seen.packet, 2, 0, &[], &[])),
+    let upstream = Upstream::new(|seen| {
+        if seen.tcp {
+            return say(plain(seen));
+        }
+        say(wire::reply(&seen.packet, 2, 0, &[], &[]))
     });
     let school = Plan::new(&[upstream.address]).start();
     let client = Client::new("127.0.0.1");

@@ -52,6 +52,9 @@ pub struct Writer {
     /// asked for. Counted, not timed: the clock may be what is wrong.
     skip: u32,
     pause: u32,
+    /// Something is still unwritten: rows, or the counts for the charts, which
+    /// must not wait for the next row.
+    failing: bool,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Writer {
             health: Arc::new(Health::new(drops)),
             skip: 0,
             pause: 0,
+            failing: false,
         }
     }
 
@@ -112,7 +116,7 @@ impl Writer {
         self.spool.end_of_flush();
         if self.skip > 0 {
             self.skip -= 1;
-        } else if self.spool.len() > 0 {
+        } else if self.spool.len() > 0 || self.failing {
             let outcome = self.store.write(self.spool.take());
             self.settle(outcome, now);
         }
@@ -138,6 +142,7 @@ impl Writer {
             self.pause = (self.pause * 2).clamp(1, LONGEST_PAUSE);
             self.skip = self.pause;
         }
+        self.failing = outcome.error.is_some();
         let error = outcome.error.map(|e| e.to_string());
         if self.health.note_outcome(error.clone()) {
             if let Some(error) = error {

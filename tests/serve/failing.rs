@@ -40,6 +40,36 @@ fn a_dead_first_server_is_hardly_noticed() {
 }
 
 #[test]
+fn a_first_server_that_dies_is_soon_asked_last() {
+    let silent = Arc::new(AtomicBool::new(false));
+    let hush = Arc::clone(&silent);
+    let first = Upstream::new(move |seen| {
+        if hush.load(Ordering::SeqCst) {
+            return Say::Nothing;
+        }
+        say(plain(seen))
+    });
+    let second = Upstream::plain();
+    let school = Plan::new(&[first.address, second.address]).start();
+    let client = Client::new("127.0.0.1");
+    let ask = |name: String| {
+        let packet = wire::question(1, &name, wire::A);
+        let reply = Reply::read(&client.exchange(school.dns, &packet).expect("a reply"));
+        assert_eq!(reply.addresses(), [ADDRESS]);
+    };
+    (0..10).for_each(|n| ask(format!("before-{n}.example")));
+    silent.store(true, Ordering::SeqCst);
+    (0..10).for_each(|n| ask(format!("meanwhile-{n}.example")));
+    let asked = first.seen().len();
+    (0..10).for_each(|n| ask(format!("after-{n}.example")));
+    let more = first.seen().len() - asked;
+    assert!(
+        more <= 2,
+        "a dead server was asked first for {more} of 10 names"
+    );
+}
+
+#[test]
 fn silence_is_told_within_two_seconds_and_blocked_answers_do_not_wait() {
     let dead = Upstream::new(|_| Say::Nothing);
     let school = Plan::new(&[dead.address]).start();
@@ -228,9 +258,11 @@ fn a_server_over_tcp_is_no_slower_to_be_given_up() {
 
 #[test]
 fn many_truncated_answers_at_once_are_all_fetched() {
-    let upstream = Upstream::new(|seen| match seen.tcp {
-        true => say(plain(seen)),
-        false => say(wire::reply(&seen.packet, 2, 0, &[], &[])),
+    let upstream = Upstream::new(|seen| {
+        if seen.tcp {
+            return say(plain(seen));
+        }
+        say(wire::reply(&seen.packet, 2, 0, &[], &[]))
     });
     let school = Plan::new(&[upstream.address]).start();
     let client = Client::new("127.0.0.1");

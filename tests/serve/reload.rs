@@ -1,6 +1,7 @@
 //! New policies and new lists while questions are answered; starts with
 //! something missing or broken.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +11,8 @@ use nix::sys::signal::Signal;
 
 use super::eventually;
 use super::school::{Client, POLICY, Plan, School};
-use super::upstream::{ADDRESS, Upstream};
+use super::streams;
+use super::upstream::{ADDRESS, Gate, Say, Upstream, plain};
 use super::wire::{self, Reply};
 
 /// A pupil's policy that also denies this name.
@@ -46,6 +48,31 @@ fn a_new_policy_holds_for_cached_names_too() {
         (school.metric("schoolgate_policy_number") > number + 1.0).then_some(())
     });
     assert_eq!(ask("news.example").addresses(), [ADDRESS]);
+}
+
+#[test]
+fn a_question_on_its_way_is_judged_by_the_policy_that_meets_its_answer() {
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::new(move |seen| Say::When(Arc::clone(&held), plain(seen)));
+    let school = Plan::new(&[upstream.address]).start();
+    let client = Client::new("127.0.0.1");
+    let mut stream = streams::connect(school.dns);
+    let packet = wire::question(1, "news.example", wire::A);
+    client.0.send_to(&packet, school.dns).unwrap();
+    stream.write_all(&streams::framed(&packet)).unwrap();
+    eventually("the question to be asked on", || {
+        (upstream.count("news.example") > 0).then_some(())
+    });
+    let number = school.metric("schoolgate_policy_number");
+    school.folder.put("policy.toml", &denying("news.example"));
+    school.server.signal(Signal::SIGHUP);
+    eventually("the new policy", || {
+        (school.metric("schoolgate_policy_number") > number).then_some(())
+    });
+    gate.open();
+    assert_eq!(Reply::read(&client.receive().unwrap()).errors, [15]);
+    assert_eq!(streams::next(&mut stream).unwrap().errors, [15]);
 }
 
 #[test]

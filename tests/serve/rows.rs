@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::eventually;
 use super::reload::files;
 use super::school::{Client, Plan, School};
-use super::upstream::{ADDRESS, Upstream};
+use super::streams;
+use super::upstream::{ADDRESS, Say, Upstream, plain, say};
 use super::wire;
 
 fn names(school_rows: &[serde_json::Value]) -> HashSet<String> {
@@ -84,6 +85,54 @@ fn a_stop_writes_everything_down() {
         );
         assert!(logged.contains(&format!("n{number}.example")), "{number}");
     }
+}
+
+#[test]
+fn every_answer_is_one_row_whatever_its_way() {
+    let upstream = Upstream::new(|seen| match seen.name.split('.').next().unwrap() {
+        "silent" => Say::Nothing,
+        "broken" => say(wire::reply(&seen.packet, 0, 2, &[], &[])),
+        "gone" => say(wire::reply(&seen.packet, 0, 3, &[], &[])),
+        _ => say(plain(seen)),
+    });
+    let school = Plan::new(&[upstream.address]).start();
+    let client = Client::new("127.0.0.1");
+    let names = [
+        "silent.example",
+        "broken.example",
+        "gone.example",
+        "open.example",
+        "bets.example",
+    ];
+    let names = names
+        .into_iter()
+        .chain(["vile-things.example", "localhost", "x.test"]);
+    let packet = |id: usize, name: &str| wire::question(id as u16, name, wire::A);
+    let packets: Vec<_> = names
+        .cycle()
+        .take(400)
+        .enumerate()
+        .map(|(id, name)| packet(id, name))
+        .collect();
+    for packet in &packets {
+        client.0.send_to(packet, school.dns).unwrap();
+    }
+    for _ in &packets {
+        client.receive().expect("a reply");
+    }
+    assert_eq!(streams::ask(school.dns, &packets[..100]).len(), 100);
+    // No questions, and so no rows: a reply, a notify, half a header.
+    let mut reply = packets[0].clone();
+    reply[2] |= 0x80;
+    let mut notify = packets[0].clone();
+    notify[2] |= 0x20;
+    for packet in [&reply[..], &notify, &packets[0][..7]] {
+        client.0.send_to(packet, school.dns).unwrap();
+    }
+    let folder = school.stop();
+    let rows = folder.log();
+    let counts = rows.iter().map(|row| row["count"].as_u64().unwrap());
+    assert_eq!(counts.sum::<u64>(), 500, "{rows:#?}");
 }
 
 #[test]

@@ -171,6 +171,25 @@ fn a_question_cut_by_the_idle_time_is_read_whole_while_another_is_awaited() {
 }
 
 #[test]
+fn one_that_has_said_all_still_hears_the_answers() {
+    let upstream = Upstream::new(|_| Say::Nothing);
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.tables = "[limits]\ntcp_idle = 1\n".to_owned();
+    let school = plan.start();
+    let mut stream = connect(school.dns);
+    for (id, name) in [(1, "slow.example"), (2, "bets.example")] {
+        stream
+            .write_all(&framed(&wire::question(id, name, wire::A)))
+            .unwrap();
+    }
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(next(&mut stream).unwrap().id, 2);
+    let slow = next(&mut stream).expect("the slow one's answer, after the idle time");
+    assert_eq!((slow.id, slow.errors), (1, vec![22]));
+    assert!(is_closed(&mut stream));
+}
+
+#[test]
 fn nonsense_over_tcp_harms_only_its_own_connection() {
     let upstream = Upstream::plain();
     let school = Plan::new(&[upstream.address]).start();

@@ -21,8 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::mailbox::{Mail, Mailbox};
+use super::upstream::DEADLINE;
 use crate::metrics::Transport;
 use crate::policy::group::Network;
+
+/// In so long every question has an answer, if only that there is none.
+const LAST_ANSWERS: Duration = Duration::from_millis(DEADLINE + 200);
 
 /// How much streams may hold.
 #[derive(Debug, Clone)]
@@ -140,8 +144,9 @@ where
     tokio::pin!(writing);
     tokio::select! {
         () = asker.read(reader, limits.pipeline) => {
-            // What was asked before the end is still answered.
-            let _ = timeout(limits.idle, &mut writing).await;
+            // What was asked before the end is still answered, and an upstream
+            // may take longer than the client may be idle.
+            let _ = timeout(limits.idle + LAST_ANSWERS, &mut writing).await;
         }
         () = &mut writing => {}
     }

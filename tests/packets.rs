@@ -14,9 +14,12 @@
 //! `asked`, or the reply. With `upstream RECORD; RECORD` before `in`, a question
 //! that is asked on gets this answer.
 
+use std::fmt::Write;
 use std::path::Path;
 
+mod agreement;
 mod answers;
+mod any;
 mod bench;
 mod promises;
 mod wire;
@@ -68,7 +71,8 @@ fn check(path: &Path, wrong: &mut String) -> usize {
                     }
                 };
                 if got != rest.trim() {
-                    *wrong += &format!("{file}:{number}:\n  want {}\n  got  {got}\n", rest.trim());
+                    let want = rest.trim();
+                    writeln!(wrong, "{file}:{number}:\n  want {want}\n  got  {got}").unwrap();
                 }
                 cases += 1;
             }

@@ -2,8 +2,8 @@
 
 use schoolgate::dns::answer::NoAnswer;
 
-use super::bench::{Bench, read};
-use super::wire::Message;
+use super::bench::{Bench, Came, read};
+use super::wire::{self, Message, Seen};
 
 const PUPIL: &str = "10.1.0.7";
 const STAFF: &str = "10.6.0.7";
@@ -244,4 +244,62 @@ fn a_negative_answer_lives_as_its_soa_says() {
     assert_eq!(lifetime(soa(alias)), 300);
     assert_eq!(lifetime(Message::default()), 0);
     assert_eq!(lifetime(Message::default().rcode(3)), 0);
+}
+
+/// A question with an OPT record of this size, or with none.
+fn question(name: &str, size: Option<u16>) -> Vec<u8> {
+    let mut packet = wire::question(name, "TYPE65280");
+    let opt = packet.len() - 11;
+    if let Some(size) = size {
+        packet[opt + 3..opt + 5].copy_from_slice(&size.to_be_bytes());
+    } else {
+        packet.truncate(opt);
+        packet[11] = 0;
+    }
+    packet
+}
+
+/// R-85, RFC 6891 section 6.2.3, DNS Flag Day 2020: no datagram is longer than
+/// the client takes, nor than 1232; what does not fit says TC. The EDE option
+/// goes before any record does.
+#[test]
+fn a_reply_is_no_longer_than_the_client_takes() {
+    let limits = [
+        (None, 512),
+        (Some(0), 512),
+        (Some(512), 512),
+        (Some(900), 900),
+        (Some(4096), 1232),
+    ];
+    for (size, limit) in limits {
+        let opt = if size.is_some() { 11 } else { 0 };
+        let mut bench = Bench::new();
+        for length in limit - 80..limit + 10 {
+            let name = format!("n{length}.example");
+            let record = format!("{name} 60 TYPE65280 {}", "00".repeat(length));
+            bench.keep(&name, "TYPE65280", &Message::answering(&[&record]));
+            // Header, question, record: the name stands twice.
+            let whole = 12 + 2 * (name.len() + 2) + 4 + 10 + length + opt;
+            let ask = |bench: &mut Bench| match bench.send(&question(&name, size), PUPIL) {
+                Came::Reply(reply) => {
+                    assert!(reply.len() <= limit, "{} over {limit}", reply.len());
+                    (reply.len(), Seen::of(&reply))
+                }
+                other => panic!("{other:?}"),
+            };
+            let (got, seen) = ask(&mut bench);
+            assert_eq!(seen.text.contains(" tc "), whole > limit, "{whole}");
+            assert_eq!(seen.answers.len(), usize::from(whole <= limit));
+            assert!(whole > limit || got == whole);
+            // Stale: the EDE option needs six bytes more.
+            bench.wait(61);
+            let Came::Asked(pending) = bench.send(&question(&name, size), PUPIL) else {
+                panic!("its time is over");
+            };
+            bench.land(&pending, Err(22));
+            let (_, seen) = ask(&mut bench);
+            assert_eq!(seen.answers.len(), usize::from(whole <= limit));
+            assert_eq!(seen.ede.is_some(), opt > 0 && whole + 6 <= limit, "{whole}");
+        }
+    }
 }

@@ -242,7 +242,8 @@ impl Seen {
             16 => "BADVERS".to_owned(),
             other => other.to_string(),
         };
-        seen.text = format!("{rcode}{}", seen.text).trim_end().to_owned();
+        let text = format!("{rcode}{}", seen.text);
+        text.trim_end().clone_into(&mut seen.text);
         seen
     }
 

@@ -11,13 +11,14 @@
 //! the client is sent: no ECS, no MAC, no cookie.
 
 pub mod health;
+mod packet;
+mod servers;
 pub mod tcp;
 pub mod udp;
 mod untangle;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::Sender;
 
 use self::health::{Health, ranked, to_measure};
+use self::packet::{packet, question_length, randomise_case, read};
+pub use self::servers::{Server, Servers};
 use self::tcp::{Mark, TcpAsk};
 use self::udp::{Pool, Received, Ticket};
 use super::answer::{Answer, NoAnswer};
@@ -35,7 +38,6 @@ use super::pipeline::{Pending, Wanted};
 use super::question::HEADER;
 use super::reply::ede;
 use crate::metrics::Counters;
-use crate::name::{Name, NameRef};
 
 /// After so many milliseconds a flight ends without an answer. Under two
 /// seconds, when most clients ask again; RFC 8767 suggests 1.8.
@@ -46,26 +48,6 @@ const AGAIN: u64 = 600;
 const FAILURE_TTL: u32 = 5;
 /// Replies with a wrong case after which a server is taken to fold it.
 const FOLDS_CASE: u32 = 3;
-
-/// One upstream server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Server {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Whether it is only spoken to over TCP.
-    pub tcp_only: bool,
-}
-
-/// Who is asked for what.
-#[derive(Debug, Clone, Default)]
-pub struct Servers {
-    /// Every server.
-    pub all: Vec<Server>,
-    /// Those asked for everything that no zone says otherwise.
-    pub default: Vec<usize>,
-    /// Conditional zones and their servers.
-    pub zones: Vec<(Name, Vec<usize>)>,
-}
 
 /// A flight that ended.
 pub struct Landed {
@@ -260,7 +242,7 @@ impl Forwarder {
     }
 
     fn begin(&mut self, wanted: Wanted, waiting: Vec<Pending>, now: u64) {
-        let servers = self.servers_for(&wanted);
+        let servers = self.servers.for_question(&wanted);
         let order = ranked(&self.health, &servers, now);
         let beside = to_measure(&self.health, &order, now);
         self.serial = self.serial.wrapping_add(1);
@@ -464,21 +446,6 @@ impl Forwarder {
         let index = *self.by_question.get(wanted)?;
         self.flights.get_mut(index as usize)?.as_mut()
     }
-
-    /// The servers of the longest conditional zone that holds the name.
-    fn servers_for(&self, wanted: &Wanted) -> Vec<usize> {
-        let Some(name) = NameRef::from_wire(wanted.name()) else {
-            return self.servers.default.clone();
-        };
-        let zones = self.servers.zones.iter();
-        let zone = zones
-            .filter(|(zone, _)| name.is_within(zone.as_ref()))
-            .max_by_key(|(zone, _)| zone.as_ref().label_count());
-        zone.map_or_else(
-            || self.servers.default.clone(),
-            |(_, servers)| servers.clone(),
-        )
-    }
 }
 
 impl Landed {
@@ -492,52 +459,11 @@ impl Landed {
     }
 }
 
-/// Reads an answer; one whose records are out of order or mixed with others is
-/// put straight first.
-fn read(message: &[u8], question: &[u8]) -> Result<Answer, NoAnswer> {
-    match Answer::read(message, question) {
-        Err(NoAnswer::Tangled) => {
-            let straight = untangle::untangle(message).ok_or(NoAnswer::Malformed)?;
-            Answer::read(&straight, question)
-        }
-        read => read,
-    }
-}
-
 fn mark_of(ticket: &Ticket) -> Mark {
     Mark {
         flight: ticket.flight,
         serial: ticket.serial,
         server: ticket.server,
         sent: ticket.sent,
-    }
-}
-
-/// A question for an upstream: RD, one OPT record, nothing else.
-fn packet(question: &[u8], wanted: &Wanted) -> Vec<u8> {
-    let checking_disabled = if wanted.checking_disabled { 0x10 } else { 0 };
-    let dnssec_ok = if wanted.dnssec_ok { 0x80 } else { 0 };
-    let header = [0, 0, 0x01, checking_disabled, 0, 1, 0, 0, 0, 0, 0, 1];
-    // UDP size 1232 (DNS Flag Day 2020).
-    let opt = [0, 0, 41, 0x04, 0xd0, 0, 0, dnssec_ok, 0, 0, 0];
-    [&header[..], question, &opt].concat()
-}
-
-/// The length of the question section of a packet of our own.
-fn question_length(packet: &[u8]) -> usize {
-    packet.len().saturating_sub(HEADER + 11)
-}
-
-/// Draft-vixie-dnsext-dns0x20: one more bit to guess for each letter.
-fn randomise_case(question: &mut [u8], random: &mut StdRng) {
-    let end = question.len().saturating_sub(4);
-    let mut bits = random.next_u64();
-    for byte in question.get_mut(..end).unwrap_or_default() {
-        if byte.is_ascii_alphabetic() {
-            if bits & 1 == 1 {
-                byte.make_ascii_uppercase();
-            }
-            bits = bits.rotate_right(1);
-        }
     }
 }

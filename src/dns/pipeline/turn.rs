@@ -1,0 +1,375 @@
+//! One question on its way: who asks, what is decided, what is said, and the
+//! one event that is written of it.
+//!
+//! A turn borrows all it needs and lives for one packet. The order of its steps
+//! is the pipeline's; here is what each does.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use super::{Desk, Now, Shift};
+use crate::devices::find::{Who, find};
+use crate::devices::hidden::Hidden;
+use crate::devices::identify::{How, Identity};
+use crate::devices::leases::Leases;
+use crate::dns::answer::Answer;
+use crate::dns::cache::{Entry, Memo};
+use crate::dns::reply::{self, Asked, Blocked, Ede, Ttl, ede};
+use crate::dns::second_look::{Rebinding, second_look};
+use crate::lists::lookup::Covering;
+use crate::metrics::{Counters, GroupLabel};
+use crate::name::NameRef;
+use crate::policy::decide::Moment;
+use crate::policy::decision::{Decision, Layer, LogLevel, Verdict};
+use crate::policy::group::BlockedAnswer;
+use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
+use crate::querylog::event::Event;
+use crate::querylog::recorder::Recorder;
+
+/// What a stale answer is served with (RFC 8767 section 4).
+const STALE_TTL: u32 = 30;
+/// For how long after a failed refresh a stale answer is served at once
+/// (RFC 8767 section 5: the failure recheck timer).
+const STALE_RECHECK: u32 = 30;
+
+/// One question on its way through.
+pub(super) struct Turn<'t> {
+    pub(super) asked: Asked<'t>,
+    pub(super) name: NameRef<'t>,
+    rtype: u16,
+    pub(super) identity: Identity<'t>,
+    who: Who,
+    asker: Asker,
+    pub(super) policy: &'t Policy,
+    moment: &'t Moment,
+    leases: &'t Leases,
+    desk: &'t Desk,
+    label: GroupLabel,
+    now: Now,
+}
+
+/// A decision with what the log wants to know of it.
+pub(super) struct Settled<'p> {
+    decision: Decision,
+    source: Option<&'p str>,
+}
+
+impl<'p> Settled<'p> {
+    pub(super) fn new(decision: Decision, source: Option<&'p str>) -> Self {
+        Self { decision, source }
+    }
+}
+
+impl<'t> Turn<'t> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "it gathers them, once, so that no other does"
+    )]
+    pub(super) fn new(
+        asked: Asked<'t>,
+        name: NameRef<'t>,
+        rtype: u16,
+        identity: Identity<'t>,
+        shift: &'t Shift,
+        leases: &'t Leases,
+        desk: &'t Desk,
+        now: Now,
+    ) -> Self {
+        let policy = &*shift.policy;
+        let networks = |ip| policy.networks.group_of(ip).map(|g| g.0);
+        let who = find(
+            &identity,
+            &policy.devices,
+            leases,
+            networks,
+            policy.unknown.0,
+            now.wall,
+        );
+        let label = shift.labels.get(usize::from(who.group)).copied();
+        Self {
+            asked,
+            name,
+            rtype,
+            identity,
+            who,
+            asker: Asker {
+                group: GroupIndex(who.group),
+                device: who.device.map(DeviceIndex),
+            },
+            policy,
+            moment: &shift.moment,
+            leases,
+            desk,
+            label: label.unwrap_or_default(),
+            now,
+        }
+    }
+
+    /// Counts what is odd about the sender.
+    pub(super) fn notice(&self, source: IpAddr, hasher: &RandomState, counters: &Counters) {
+        if self.who.conflict {
+            counters.conflicts.count();
+        }
+        let now = self.now.wall;
+        if self.identity.ignored_options {
+            counters.untrusted_identities.count();
+            if let Ok(mut hidden) = self.desk.hidden.try_lock() {
+                hidden.claimed(source, now);
+            }
+        }
+        let is_one_device = self.who.device.is_some() || self.who.lease.is_some();
+        let from_here = source.is_loopback() && !self.identity.behind_router;
+        if is_one_device || self.identity.how != How::Source || from_here {
+            return;
+        }
+        let hash = hasher.hash_one(self.name.wire());
+        if Hidden::is_sampled(hash)
+            && let Ok(mut hidden) = self.desk.hidden.try_lock()
+        {
+            hidden.unnamed(source, self.identity.behind_router, hash, now);
+        }
+    }
+
+    pub(super) fn limit_key(&self) -> (Option<u32>, Option<crate::mac::Mac>, IpAddr) {
+        match (self.who.device, self.who.mac) {
+            (Some(device), _) => (Some(device), None, IpAddr::from([0, 0, 0, 0])),
+            (None, mac @ Some(_)) => (None, mac, IpAddr::from([0, 0, 0, 0])),
+            (None, None) => (None, None, self.who.ip),
+        }
+    }
+
+    pub(super) fn decide(&self, covering: &Covering) -> Decision {
+        self.policy
+            .decide(self.asker, self.name, covering, self.moment, &mut ())
+    }
+
+    /// The plain "allowed, nothing to say" of an error reply.
+    #[expect(clippy::unused_self, reason = "it is said of this question")]
+    pub(super) fn allowed(&self) -> Settled<'t> {
+        Settled {
+            decision: Decision::open(),
+            source: None,
+        }
+    }
+
+    /// What the lists say of an answer and, if not known yet, of the name.
+    pub(super) fn look(&self, answer: &Answer, asked: Option<Covering>) -> Memo {
+        let lists = &self.policy.lists;
+        Memo {
+            serial: lists.serial,
+            asked: asked.unwrap_or_else(|| lists.covering(self.name)),
+            found: second_look(answer, lists, &self.desk.rebinding),
+        }
+    }
+
+    /// The memo of a kept answer, renewed if the lists are newer.
+    pub(super) fn memo(&self, entry: &mut Entry) -> Memo {
+        if let Some(memo) = entry.memo
+            && memo.serial == self.policy.lists.serial
+        {
+            return memo;
+        }
+        let memo = self.look(&entry.answer, None);
+        entry.memo = Some(memo);
+        memo
+    }
+
+    /// Answers from a kept answer if it can serve; says whether it should be
+    /// asked for again.
+    pub(super) fn serve_kept(
+        &self,
+        first: Decision,
+        entry: &mut Entry,
+        recorder: &mut Recorder,
+        counters: &Counters,
+        out: &mut Vec<u8>,
+    ) -> Option<bool> {
+        let now = self.now.seconds();
+        let age = entry.age(now);
+        let fresh = entry.is_fresh(now);
+        let failed_lately = entry
+            .failed_at
+            .is_some_and(|at| now.saturating_sub(at) < STALE_RECHECK);
+        if !fresh && !failed_lately {
+            return None;
+        }
+        entry.hits = entry.hits.saturating_add(1);
+        let memo = self.memo(entry);
+        let why = match (&entry.answer, fresh) {
+            (answer, true) if answer.is_failure() => Some(Ede {
+                code: ede::CACHED_ERROR,
+                text: answer.error.map_or("", |code| why_failed(code).text),
+            }),
+            (_, true) => None,
+            (answer, false) => Some(stale(answer)),
+        };
+        let settled = self.settle(first, &entry.answer, &memo, age, why, out);
+        self.record(&settled, counters, recorder);
+        if fresh {
+            counters.cache_hits.count();
+        } else {
+            counters.cache_stale.count();
+        }
+        // The last tenth of its time, and somebody wants it: ask ahead.
+        let lifetime = entry.answer.lifetime;
+        let popular = entry.hits >= 3 && !entry.answer.is_failure();
+        let refresh = self.desk.prefetch && fresh && popular && age >= lifetime - lifetime / 10;
+        if refresh {
+            entry.hits = 0;
+        }
+        Some(refresh)
+    }
+
+    /// The second look, then the reply. `first` is what was decided on the
+    /// asked name.
+    pub(super) fn settle(
+        &self,
+        first: Decision,
+        answer: &Answer,
+        memo: &Memo,
+        age: u32,
+        why: Option<Ede<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Settled<'t> {
+        let found = &memo.found;
+        let decision = self.policy.decide_again(
+            first,
+            self.asker,
+            &found.covering,
+            found.private,
+            self.moment,
+        );
+        if decision.verdict == Verdict::Block {
+            self.block(&decision, out);
+            let covering = if first.verdict == Verdict::Block {
+                &memo.asked
+            } else {
+                &found.covering
+            };
+            return Settled::new(decision, self.source(&decision, covering));
+        }
+        let ttl = Ttl {
+            age,
+            least: if age >= answer.lifetime { STALE_TTL } else { 0 },
+            most: self.until_edge().min(self.desk.max_ttl),
+        };
+        reply::answer(&self.asked, answer, ttl, why, out);
+        Settled::new(decision, None)
+    }
+
+    pub(super) fn block(&self, decision: &Decision, out: &mut Vec<u8>) {
+        let null = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
+        let group = self.policy.group(self.asker.group);
+        let how = match group.map_or(BlockedAnswer::Default, |g| g.answer) {
+            BlockedAnswer::Nxdomain => Blocked::Nxdomain,
+            BlockedAnswer::Null => Blocked::Addresses(&null),
+            BlockedAnswer::Page => Blocked::Addresses(&self.desk.page),
+            BlockedAnswer::Default if decision.below_too => Blocked::Nxdomain,
+            BlockedAnswer::Nodata | BlockedAnswer::Default => Blocked::Nodata,
+        };
+        let ttl = self.desk.block_ttl.min(self.until_edge());
+        reply::blocked(
+            &self.asked,
+            how,
+            ttl,
+            reply::why_blocked(decision.layer),
+            out,
+        );
+    }
+
+    /// Whole seconds until this group's answers may change.
+    fn until_edge(&self) -> u32 {
+        let left = self.moment.edge(self.asker.group).as_second() - self.now.wall.as_second() - 1;
+        u32::try_from(left.max(0)).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn source(&self, decision: &Decision, covering: &Covering) -> Option<&'t str> {
+        let lists = &self.policy.lists;
+        match (decision.layer, decision.category) {
+            (Layer::Mandatory, _) => lists.mandatory_source(covering),
+            (_, Some(category)) => lists.source_of(covering, category),
+            (_, None) => None,
+        }
+        .map(|source| &*source.id)
+    }
+
+    /// The one event of this question, and its count.
+    pub(super) fn record(
+        &self,
+        settled: &Settled<'_>,
+        counters: &Counters,
+        recorder: &mut Recorder,
+    ) {
+        let decision = &settled.decision;
+        counters.decision(
+            self.label,
+            decision.layer,
+            decision.verdict,
+            decision.category,
+        );
+        let device = self
+            .who
+            .device
+            .and_then(|row| self.policy.devices.device(row));
+        let group = self.policy.group(self.asker.group);
+        let host = self.who.lease.and_then(|lease| self.leases.host(lease));
+        recorder.record(&Event {
+            time: self.now.wall,
+            time_trusted: self.moment.is_trusted(),
+            device: device.map(|d| &*d.id),
+            device_name: device.map(|d| &*d.name).or(host),
+            mac: self.who.mac,
+            ip: self.who.ip,
+            group: group.map_or("", |g| &g.id),
+            name: self.name,
+            rtype: self.rtype,
+            action: decision.verdict,
+            layer: decision.layer,
+            category: decision.category,
+            categories: decision.categories,
+            source: settled.source,
+            policy: self.policy.number,
+            level: group.map_or(LogLevel::Full, |g| g.log),
+        });
+    }
+}
+
+impl Memo {
+    pub(super) fn of(
+        policy: &Policy,
+        name: NameRef<'_>,
+        answer: &Answer,
+        rebinding: &Rebinding,
+    ) -> Self {
+        Self {
+            serial: policy.lists.serial,
+            asked: policy.lists.covering(name),
+            found: second_look(answer, &policy.lists, rebinding),
+        }
+    }
+
+    pub(super) fn without_private(mut self) -> Self {
+        self.found.private = false;
+        self
+    }
+}
+
+pub(super) fn stale(answer: &Answer) -> Ede<'static> {
+    let code = match answer.rcode {
+        3 => ede::STALE_NXDOMAIN,
+        _ => ede::STALE_ANSWER,
+    };
+    Ede { code, text: "" }
+}
+
+/// What went wrong on the way, in words for `dig`.
+pub(super) fn why_failed(code: u16) -> Ede<'static> {
+    let text = match code {
+        ede::NO_REACHABLE_AUTHORITY => "No upstream answered in time",
+        ede::NETWORK_ERROR => "The upstreams cannot be reached: is the line down?",
+        _ => "The upstreams could not answer",
+    };
+    Ede { code, text }
+}

@@ -1,0 +1,40 @@
+//! Whom to ask for what.
+
+use std::net::SocketAddr;
+
+use crate::dns::pipeline::Wanted;
+use crate::name::{Name, NameRef};
+
+/// One upstream server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether it is only spoken to over TCP.
+    pub tcp_only: bool,
+}
+
+/// Who is asked for what.
+#[derive(Debug, Clone, Default)]
+pub struct Servers {
+    /// Every server.
+    pub all: Vec<Server>,
+    /// Those asked for everything that no zone says otherwise.
+    pub default: Vec<usize>,
+    /// Conditional zones and their servers.
+    pub zones: Vec<(Name, Vec<usize>)>,
+}
+
+impl Servers {
+    /// The servers of the longest conditional zone that holds the name.
+    pub(super) fn for_question(&self, wanted: &Wanted) -> Vec<usize> {
+        let Some(name) = NameRef::from_wire(wanted.name()) else {
+            return self.default.clone();
+        };
+        let zones = self.zones.iter();
+        let zone = zones
+            .filter(|(zone, _)| name.is_within(zone.as_ref()))
+            .max_by_key(|(zone, _)| zone.as_ref().label_count());
+        zone.map_or_else(|| self.default.clone(), |(_, servers)| servers.clone())
+    }
+}

@@ -1,6 +1,13 @@
 //! The tests that see the product from outside, in one binary and in reading
 //! order.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a test is told by the environment to write its golden files, and speaks to whoever runs it"
+)]
+
+mod architecture;
 mod configuration;
 mod decisions;
 mod demo_lists;

@@ -32,7 +32,7 @@ use self::turn::{Settled, Turn, stale};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::limiter::Limiter;
-use super::question::{self, IN, Query, Rcode, Read, Refusal};
+use super::question::{self, Query, Rcode, Read, Refusal};
 use super::reply::{self, Asked, Ede, ede};
 use crate::devices::identify::How;
 use crate::devices::leases::Leases;
@@ -279,7 +279,7 @@ impl Pipeline {
             counters.limited.count();
             return turn.error(Rcode::Refused, Some(TOO_MANY), out);
         }
-        if let Some(rcode) = not_for_us(query) {
+        if let Some(rcode) = question::not_for_us(query) {
             return turn.error(rcode, None, out);
         }
         let key = Key {
@@ -380,18 +380,6 @@ fn onward(
         limit: turn.asked.limit,
         options: query.edns.map_or(&[][..], |e| e.options).into(),
     }))
-}
-
-/// Questions no resolver takes: other classes, zone transfers, meta types.
-fn not_for_us(query: &Query<'_>) -> Option<Rcode> {
-    match (query.class, query.rtype) {
-        // A question for an OPT or a signature record has no meaning.
-        (_, 0 | 41) => Some(Rcode::FormErr),
-        (IN, 249 | 250) => Some(Rcode::NotImp),
-        (IN, 251..=254) => Some(Rcode::Refused),
-        (IN, _) => None,
-        _ => Some(Rcode::Refused),
-    }
 }
 
 fn rcode_of(reply: &[u8]) -> u16 {

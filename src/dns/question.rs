@@ -302,3 +302,16 @@ impl Refusal {
         })
     }
 }
+
+/// Questions no resolver takes: other classes, zone transfers, meta types.
+#[must_use]
+pub fn not_for_us(query: &Query<'_>) -> Option<Rcode> {
+    match (query.class, query.rtype) {
+        // A question for an OPT or a signature record has no meaning.
+        (_, 0 | 41) => Some(Rcode::FormErr),
+        (IN, 249 | 250) => Some(Rcode::NotImp),
+        (IN, 251..=254) => Some(Rcode::Refused),
+        (IN, _) => None,
+        _ => Some(Rcode::Refused),
+    }
+}

@@ -50,6 +50,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
             "policy",
             "devices/inventory",
             "lists/lookup",
+            "lists/source",
         ],
     ),
     (
@@ -58,11 +59,12 @@ const MAY_USE: [(&str, &[&str]); 24] = [
             "document",
             "configuration",
             "policy",
+            "lists/durable",
             "lists/load",
             "lists/lookup",
         ],
     ),
-    ("dns/question", &["devices/edns"]),
+    ("dns/question", &["devices/edns", "dns"]),
     ("dns/reply", &["dns", "policy/decision"]),
     ("dns/local", &["dns"]),
     ("dns/answer", &["dns"]),
@@ -84,16 +86,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
 const ONLY_IN: [(&str, &[&str]); 7] = [
     ("live.store(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
-    (
-        "hickory_",
-        &[
-            "dns/question",
-            "dns/local",
-            "dns/upstream",
-            "dns/streams",
-            "lists/outside",
-        ],
-    ),
+    ("hickory_", &["dns/local", "dns/upstream", "lists/outside"]),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),
     (

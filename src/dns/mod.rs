@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Read the files in the order of that journey. [`question`] slices the plain
-//! shape of a question and leaves every other to hickory-proto. [`pipeline`]
-//! is the one road all transports share, and does no I/O. [`reply`] writes
+//! shape of a question and puts every other into it first. [`pipeline`] is the
+//! one road all transports share, and does no I/O. [`reply`] writes
 //! bytes, [`cache`] keeps what upstreams said, [`answer`] reads it, and
 //! [`second_look`] judges the names and addresses inside it. [`upstream`] asks;
 //! [`local`] is what the school and the RFCs let us answer ourselves.

@@ -46,7 +46,7 @@ fn a_second_server_on_the_same_port_does_not_start() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("cannot listen on") && said.contains("in use"),
+        said.contains("cannot listen on") && said.contains("another program has this port"),
         "{said}"
     );
     for _ in 0..20 {

@@ -35,9 +35,11 @@ use self::udp::{Pool, Received, Ticket};
 use super::answer::{Answer, NoAnswer};
 use super::mailbox::Mailbox;
 use super::pipeline::{Pending, Wanted};
-use super::question::HEADER;
+use super::question::{HEADER, Rcode};
 use super::reply::ede;
 use crate::metrics::Counters;
+
+const SERVFAIL: u16 = Rcode::ServFail as u16;
 
 /// After so many milliseconds a flight ends without an answer. Under two
 /// seconds, when most clients ask again; RFC 8767 suggests 1.8.
@@ -380,6 +382,14 @@ impl Forwarder {
         match read(message, question) {
             Ok(answer) => self.answered(mark, Ok(answer), now),
             Err(NoAnswer::Truncated) => self.again_over_tcp(question, mark, now),
+            // It lives, and it is this name that is broken: another may know
+            // more, but a pupil's typing must not rank a good server last.
+            Err(NoAnswer::Failed(SERVFAIL)) => {
+                if let Some(health) = self.health.get_mut(mark.server) {
+                    health.answered(now.saturating_sub(mark.sent));
+                }
+                self.ask_another(mark, ede::OTHER, now);
+            }
             Err(_) => self.failed(mark, ede::OTHER, now),
         }
     }
@@ -412,9 +422,14 @@ impl Forwarder {
         self.land(mark.flight, answer);
     }
 
-    /// One server would not or could not: ask the next, or end if none is left.
+    /// One server would not or could not.
     fn failed(&mut self, mark: Mark, error: u16, now: u64) {
         self.note_failure(mark.server, now);
+        self.ask_another(mark, error, now);
+    }
+
+    /// Asks the next server, or ends the flight if none is left.
+    fn ask_another(&mut self, mark: Mark, error: u16, now: u64) {
         let Some(flight) = self.flight(mark.flight, mark.serial) else {
             return;
         };

@@ -332,7 +332,7 @@ fn every_folder_is_in_the_map() {
     let all = modules();
     let folders = all.iter().filter_map(|m| m.path.rsplit_once('/'));
     let missing = folders
-        .map(|(folder, _)| format!("`{folder}/`"))
+        .map(|(folder, _)| format!("{folder}/`"))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .filter(|folder| !map.contains(folder));

@@ -158,13 +158,13 @@ impl Forwarder {
         while let Some(received) = self.pool.receive(token, buffer) {
             match received {
                 Received::Message(message, Some(ticket)) => {
-                    let mark = mark_of(&ticket);
+                    let mark = ticket.mark();
                     self.judge(message, &ticket.question, mark, now);
                 }
                 Received::Message(_, None) => self.counters.upstream_mismatches.count(),
                 Received::Unreachable(lost) => {
                     for ticket in lost {
-                        self.failed(mark_of(&ticket), ede::NETWORK_ERROR, now);
+                        self.failed(ticket.mark(), ede::NETWORK_ERROR, now);
                     }
                 }
             }
@@ -332,7 +332,7 @@ impl Forwarder {
         if let Some(health) = self.health.get_mut(server) {
             health.asked(now);
         }
-        let mark = mark_of(&ticket);
+        let mark = ticket.mark();
         if target.tcp_only {
             self.send_tcp(mark, packet, now);
         } else if self
@@ -488,14 +488,5 @@ impl Landed {
             Ok(answer) => answer.clone(),
             Err(code) => Answer::failure(&self.wanted.question, *code, FAILURE_TTL),
         }
-    }
-}
-
-fn mark_of(ticket: &Ticket) -> Mark {
-    Mark {
-        flight: ticket.flight,
-        serial: ticket.serial,
-        server: ticket.server,
-        sent: ticket.sent,
     }
 }

@@ -18,6 +18,8 @@ use mio::{Interest, Registry, Token};
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use super::tcp::Mark;
+
 /// Sockets for each server.
 const SOCKETS: usize = 16;
 /// A socket is replaced after so many questions,
@@ -40,6 +42,18 @@ pub struct Ticket {
     pub sent: u64,
     /// The question as sent, in random case.
     pub question: Box<[u8]>,
+}
+
+impl Ticket {
+    /// By which the flight it belongs to is found.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            flight: self.flight,
+            serial: self.serial,
+            server: self.server,
+            sent: self.sent,
+        }
+    }
 }
 
 struct Socket {

@@ -112,7 +112,9 @@ impl Pipeline {
             Read::Plain(query) => self.query(&query, from, now, out),
             Read::Refuse(refusal) => {
                 reply::refuse(refusal, out);
-                Step::Reply
+                // Not from the header: BADVERS stands partly in the OPT record.
+                self.counters.reply(refusal.rcode as u16);
+                return Step::Reply;
             }
             // What `plain_form` wrote is plain; were it not, silence is safe.
             Read::Ignore | Read::Unusual => Step::Ignore,

@@ -162,6 +162,12 @@ fn names_and_addresses_are_in_the_query_log_and_nowhere_else() {
         said.contains("policy.toml:"),
         "the machine's log was looked at: {said}"
     );
+    eventually("the mandatory row to be written", || {
+        let rows = school.folder.log();
+        rows.iter()
+            .any(|row| row["layer"] == "mandatory")
+            .then_some(())
+    });
     // Killed, not stopped: nothing has been tidied up.
     let folder = school.kill();
     assert_free("stderr", said.as_bytes(), &everything);

@@ -86,9 +86,7 @@ pub fn why(
     let last = last_record(&settings.state_dir)?;
     let live = Live {
         number: last.map_or(0, |record| record.number),
-        not_before: load::pointer_changed(&settings.state_dir)
-            .and_then(|changed| Timestamp::try_from(changed).ok())
-            .unwrap_or(Timestamp::UNIX_EPOCH),
+        not_before: load::put_in_force(&settings.state_dir),
         lists: load::open(&settings.state_dir)?,
         // An asker is told what is, even where `check` would complain.
         standing: true,

@@ -15,7 +15,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -162,7 +161,7 @@ impl Activation {
         let policy = texts
             .compile(Live {
                 number: record.number,
-                not_before: compiled_at(&self.state_dir).unwrap_or(Timestamp::UNIX_EPOCH),
+                not_before: load::put_in_force(&self.state_dir),
                 lists: Arc::clone(&lists),
                 standing: last.is_some_and(|last| last.policy == record.policy),
             })
@@ -196,8 +195,7 @@ impl Activation {
 
 impl Record {
     fn means_the_same(&self, other: &Self) -> bool {
-        let parts = |r: &Self| (r.policy.clone(), r.devices.clone(), r.lists.clone());
-        parts(self) == parts(other)
+        [&self.policy, &self.devices, &self.lists] == [&other.policy, &other.devices, &other.lists]
     }
 }
 
@@ -213,13 +211,6 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(durable::naming(&path, &error)),
     }
-}
-
-/// When the lists in force were put there: no true clock is earlier.
-fn compiled_at(state_dir: &Path) -> Option<Timestamp> {
-    let changed = load::pointer_changed(state_dir)?;
-    let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok()
 }
 
 fn folder(state_dir: &Path) -> PathBuf {

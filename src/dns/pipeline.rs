@@ -227,12 +227,6 @@ impl Pipeline {
         &self.counters
     }
 
-    /// What is set for all workers.
-    #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
     fn query(&mut self, query: &Query<'_>, from: From, now: Now, out: &mut Vec<u8>) -> Step {
         let asked = Asked::of(query, from.transport == Transport::Udp);
         let source = from.address.ip().to_canonical();
@@ -275,8 +269,8 @@ impl Pipeline {
         );
         turn.notice(source, hasher);
         // This machine itself is no device, and a router that names none is many.
-        let nameless = turn.identity.how == How::Source;
-        let exempt = nameless && (source.is_loopback() || turn.identity.behind_router);
+        let ourselves = source.is_loopback() && turn.identity.how == How::Source;
+        let exempt = ourselves || turn.identity.router_hides();
         if !exempt && !limiter.admits(turn.limit_key(), now.ms) {
             counters.limited.count();
             return turn.error(Rcode::Refused, Some(TOO_MANY), out);

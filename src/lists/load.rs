@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fst::raw::Fst;
+use jiff::Timestamp;
 use memmap2::Mmap;
 
 use super::category::Category;
@@ -88,6 +89,15 @@ pub fn open(state_dir: &Path) -> Result<Arc<Lists>, LoadError> {
         sources: sources(manifest.sources)?,
     };
     Ok(Arc::new(Lists::new(parts)))
+}
+
+/// When the generation in force was put there, as an instant that no true clock
+/// can be earlier than (R-133g); 1970 if that cannot be known.
+#[must_use]
+pub fn put_in_force(state_dir: &Path) -> Timestamp {
+    pointer_changed(state_dir)
+        .and_then(|changed| Timestamp::try_from(changed).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// When the generation in force was put there. It changes whenever there is a

@@ -266,18 +266,6 @@ impl Lists {
             .and_then(|hit| self.sources_of(hit).next())
     }
 
-    /// Every source that covers, with how many labels its listed name has.
-    pub fn all_sources<'l>(
-        &'l self,
-        covering: &'l Covering,
-    ) -> impl Iterator<Item = (&'l Source, u8)> {
-        let hits = covering
-            .mandatory
-            .iter()
-            .chain(covering.hits.iter().flatten());
-        hits.flat_map(move |hit| self.sources_of(*hit).map(move |s| (s, hit.labels)))
-    }
-
     fn sources_of(&self, hit: Hit) -> impl Iterator<Item = &Source> {
         let entries = self
             .memberships

@@ -46,12 +46,6 @@ impl Format {
             Self::Isc => "isc",
         }
     }
-
-    /// The format of that name.
-    #[must_use]
-    pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.id() == id)
-    }
 }
 
 /// One lease.

@@ -61,12 +61,6 @@ impl Health {
         (srtt * 2.0 + 20.0).clamp(40.0, 400.0) as u64
     }
 
-    /// Its smoothed round-trip time in milliseconds.
-    #[must_use]
-    pub fn round_trip(&self) -> Option<f32> {
-        self.srtt
-    }
-
     fn is_due(&self, now: u64) -> bool {
         self.asked
             .is_none_or(|asked| now.saturating_sub(asked) > REMEASURE)

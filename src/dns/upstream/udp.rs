@@ -153,12 +153,6 @@ impl Pool {
         });
     }
 
-    /// How many sockets are open.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.sockets.iter().flatten().count()
-    }
-
     fn socket_for(
         &mut self,
         server: usize,

@@ -64,7 +64,7 @@ fn check(path: &Path, wrong: &mut String) -> usize {
                     (Came::Silence, _) => "silence".to_owned(),
                     (Came::Asked(_), None) => "asked".to_owned(),
                     (Came::Asked(pending), Some(message)) => {
-                        let question = &pending.wanted.question;
+                        let question = &pending.wanted().question;
                         let message = message.to(question);
                         let answer = schoolgate::dns::answer::Answer::read(&message, question);
                         bench.land(&pending, answer.map_err(|_| 22)).text

@@ -102,17 +102,14 @@ impl Answer {
             return Err(NoAnswer::Truncated);
         }
         let counts = [[an1, an2], [ns1, ns2], [ar1, ar2]].map(u16::from_be_bytes);
-        let mut bytes = message.get(HEADER..).ok_or(NoAnswer::Malformed)?.to_vec();
-        let asked = bytes.get_mut(..question.len()).ok_or(NoAnswer::Malformed)?;
-        asked.copy_from_slice(question);
-        lower_name(asked);
-        let (mut reader, mut rcode) = (Reader::new(bytes, question.len()), u16::from(f2 & 0x0f));
-        rcode |= reader.read_sections(counts)?;
+        let bytes = message.get(HEADER..).ok_or(NoAnswer::Malformed)?;
+        let mut reader = Reader::new(bytes, question.len());
+        let rcode = u16::from(f2 & 0x0f) | reader.read_sections(counts)?;
         reader.check_chain()?;
         if rcode != Rcode::NoError as u16 && rcode != Rcode::NxDomain as u16 {
             return Err(NoAnswer::Failed(rcode));
         }
-        Ok(reader.into_answer(rcode))
+        reader.into_answer(question, rcode).ok_or(NoAnswer::Malformed)
     }
 
     /// An answer that only says what went wrong; kept for `lifetime` seconds,
@@ -197,8 +194,9 @@ impl<'a> Record<'a> {
 }
 
 /// One pass over a message.
-struct Reader {
-    bytes: Vec<u8>,
+struct Reader<'m> {
+    /// Everything behind the header.
+    bytes: &'m [u8],
     question: usize,
     counts: [u16; 2],
     ttls: Vec<u16>,
@@ -210,8 +208,8 @@ struct Reader {
     end: usize,
 }
 
-impl Reader {
-    fn new(bytes: Vec<u8>, question: usize) -> Self {
+impl<'m> Reader<'m> {
+    fn new(bytes: &'m [u8], question: usize) -> Self {
         Self {
             bytes,
             question,
@@ -232,9 +230,11 @@ impl Reader {
             return Err(NoAnswer::Malformed);
         }
         let (mut at, mut extended) = (self.question, 0);
+        let [answers, authority, _] = counts.map(usize::from);
+        self.ttls.reserve_exact(answers + authority);
         for (section, &count) in counts.iter().enumerate() {
             for _ in 0..count {
-                let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
+                let record = Record::read(self.bytes, at).ok_or(NoAnswer::Malformed)?;
                 at = record.end;
                 if record.rtype == OPT {
                     if section != 2 {
@@ -264,35 +264,49 @@ impl Reader {
     /// Every record of the answer section must be owned by the asked name or
     /// by a name that its CNAMEs and DNAMEs lead to.
     fn check_chain(&self) -> Result<(), NoAnswer> {
-        let mut current = name_at(&self.bytes, 0).ok_or(NoAnswer::Malformed)?;
-        let (mut at, mut met) = (self.question, vec![current]);
+        let mut current = name_at(self.bytes, 0).ok_or(NoAnswer::Malformed)?;
+        // The names that led here.
+        let mut met = Vec::new();
+        let (mut at, mut current_at) = (self.question, 0);
         for _ in 0..self.counts[0] {
-            let record = Record::read(&self.bytes, at).ok_or(NoAnswer::Malformed)?;
+            let record = Record::read(self.bytes, at).ok_or(NoAnswer::Malformed)?;
             at = record.end;
-            let owner = name_at(&self.bytes, record.owner).ok_or(NoAnswer::Malformed)?;
-            let belongs = match record.rtype {
-                rtype::DNAME => current.name().is_within(owner.name()),
-                // Signatures of a DNAME are owned by it.
-                rtype::RRSIG => current.name().is_within(owner.name()) || met.len() > 1,
-                _ => owner.wire() == current.wire(),
-            };
-            if !belongs || record.class != IN {
+            // Nearly every owner is a pointer to the name it must be.
+            let is_current = pointer_at(self.bytes, record.owner) == Some(current_at);
+            if !is_current {
+                let owner = name_at(self.bytes, record.owner).ok_or(NoAnswer::Malformed)?;
+                let belongs = match record.rtype {
+                    rtype::DNAME => current.name().is_within(owner.name()),
+                    // Signatures of a DNAME are owned by it.
+                    rtype::RRSIG => current.name().is_within(owner.name()) || !met.is_empty(),
+                    _ => owner.wire() == current.wire(),
+                };
+                if !belongs {
+                    return Err(NoAnswer::Tangled);
+                }
+            }
+            if record.class != IN {
                 return Err(NoAnswer::Tangled);
             }
             if record.rtype == rtype::CNAME {
-                current = name_at(&self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                let next = name_at(self.bytes, record.data_at).ok_or(NoAnswer::Malformed)?;
+                met.push(std::mem::replace(&mut current, next));
+                current_at = record.data_at;
                 let loops = met.iter().any(|name| name.wire() == current.wire());
                 if loops || met.len() > MAX_CHAIN {
                     return Err(NoAnswer::Malformed);
                 }
-                met.push(current);
             }
         }
         Ok(())
     }
 
-    fn into_answer(mut self, rcode: u16) -> Answer {
-        self.bytes.truncate(self.end);
+    /// The answer, with `question` in place of its echo.
+    fn into_answer(self, question: &[u8], rcode: u16) -> Option<Answer> {
+        let mut bytes: Box<[u8]> = self.bytes.get(..self.end)?.into();
+        let asked = bytes.get_mut(..question.len())?;
+        asked.copy_from_slice(question);
+        lower_name(asked);
         // RFC 2308 section 5: a negative answer lives as long as its SOA says,
         // and without one it is not kept. A SOA behind a chain says that the
         // chain ends in nothing.
@@ -302,8 +316,8 @@ impl Reader {
             (true, None) => 0,
             (false, None) => self.least,
         };
-        Answer {
-            bytes: self.bytes.into_boxed_slice(),
+        Some(Answer {
+            bytes,
             question: self.question as u16,
             rcode,
             authoritative: false,
@@ -311,13 +325,13 @@ impl Reader {
             ttls: self.ttls.into_boxed_slice(),
             lifetime,
             error: None,
-        }
+        })
     }
 }
 
 /// Puts a question's name in lower case, and not the type behind it: that of an
 /// HTTPS record is a capital A.
-fn lower_name(question: &mut [u8]) {
+pub(super) fn lower_name(question: &mut [u8]) {
     let end = question.len().saturating_sub(4);
     if let Some(name) = question.get_mut(..end) {
         name.make_ascii_lowercase();
@@ -341,6 +355,12 @@ fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Where the compression pointer at `at` leads, if one stands there.
+fn pointer_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
+    (word >= 0xc000).then(|| usize::from(word & 0x3fff).checked_sub(HEADER))?
+}
+
 /// The whole name at `at`, pointers followed. Each pointer must lead further
 /// back than the last, which ends every loop.
 fn name_at(bytes: &[u8], at: usize) -> Option<LowerName> {
@@ -357,9 +377,8 @@ fn name_at(bytes: &[u8], at: usize) -> Option<LowerName> {
                 length += part.len();
                 at += part.len();
             }
-            high @ 0xc0.. => {
-                let low = usize::from(*bytes.get(at + 1)?);
-                let target = ((high & 0x3f) << 8 | low).checked_sub(HEADER)?;
+            0xc0.. => {
+                let target = pointer_at(bytes, at)?;
                 if target >= limit {
                     return None;
                 }

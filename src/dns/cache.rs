@@ -128,7 +128,6 @@ impl Cache {
             answer.lifetime = answer.lifetime.max(min_ttl).min(max_ttl);
         }
         let hash = self.hash(key);
-        self.remove(hash, key);
         let entry = Entry {
             hash,
             dnssec_ok: key.dnssec_ok,
@@ -141,6 +140,7 @@ impl Cache {
             memo,
         };
         let size = entry.size();
+        self.remove(hash, key);
         if size > self.limits.bytes {
             return;
         }
@@ -149,17 +149,22 @@ impl Cache {
                 return;
             }
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            (self.slots.len() - 1) as u32
-        });
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(entry);
-            self.bytes += size;
-            let slots = &self.slots;
-            self.index
-                .insert_unique(hash, slot, |slot| hash_of(slots, *slot));
-        }
+        self.bytes += size;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slots.get_mut(slot as usize) {
+                    *place = Some(entry);
+                }
+                slot
+            }
+            None => {
+                self.slots.push(Some(entry));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let slots = &self.slots;
+        self.index
+            .insert_unique(hash, slot, |slot| hash_of(slots, *slot));
     }
 
     /// How many answers are kept.

@@ -20,7 +20,7 @@
 //! [`local`] is what the school and the RFCs let us answer ourselves.
 //!
 //! Around them: [`worker`] is a thread with everything on it that a question
-//! needs, [`udp`] its short road, [`streams`] the long ones, [`mailbox`] how
+//! needs, [`udp`] its short road by [`batch`], [`streams`] the long ones, [`mailbox`] how
 //! the two talk; [`limiter`] keeps one device from taking all.
 //!
 //! An error here becomes a reply or silence, never a panic: one packet must not
@@ -37,6 +37,7 @@
 )]
 
 pub mod answer;
+pub mod batch;
 pub mod cache;
 pub mod limiter;
 pub mod local;

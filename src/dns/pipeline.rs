@@ -32,8 +32,9 @@ use self::turn::{Settled, Turn, stale};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::limiter::Limiter;
-use super::question::{self, Query, Rcode, Read, Refusal};
+use super::question::{self, LowerName, Query, Rcode, Read, Refusal};
 use super::reply::{self, Asked, Ede, ede};
+use super::second_look::second_look;
 use crate::devices::identify::How;
 use crate::devices::leases::Leases;
 use crate::lists::lookup::Covering;
@@ -44,6 +45,10 @@ use crate::querylog::recorder::Recorder;
 
 /// What is to be done with a packet.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would be an allocation a miss"
+)]
 pub enum Step {
     /// Send what is in the buffer.
     Reply,
@@ -51,7 +56,7 @@ pub enum Step {
     /// served as fast.
     ReplyAndRefresh(Wanted),
     /// Ask an upstream, then [`Pipeline::finish`].
-    Ask(Box<Pending>),
+    Ask(Pending),
     /// Do nothing.
     Ignore,
 }
@@ -127,6 +132,30 @@ impl Pipeline {
         step
     }
 
+    /// What the lists say of an answer that has just come, for those who wait
+    /// for it and for the cache. `first` is one of them: it knows what was said
+    /// of the name when it was asked.
+    #[must_use]
+    pub fn look(
+        &mut self,
+        wanted: &Wanted,
+        answer: &Answer,
+        first: Option<&Pending>,
+    ) -> Option<Memo> {
+        let policy = self.live.load().as_ref()?;
+        let lists = &policy.lists;
+        let known = first.map(|first| first.covering);
+        let asked = match known.filter(|(serial, _)| *serial == lists.serial) {
+            Some((_, covering)) => covering,
+            None => lists.covering(LowerName::from_wire(wanted.name())?.name()),
+        };
+        Some(Memo {
+            serial: lists.serial,
+            asked,
+            found: second_look(answer, lists, &self.desk.rebinding),
+        })
+    }
+
     /// Completes a question that had to be asked on. The reply is in `out`.
     ///
     /// Who asks and what that means is worked out again: the policy may have
@@ -140,8 +169,9 @@ impl Pipeline {
     ) {
         let asked = pending.asked();
         let ready = self.ready(now);
-        let name = pending.wanted.name();
-        let (true, Some(name)) = (ready, question::LowerName::from_wire(name)) else {
+        let name = asked.question.split_last_chunk::<4>();
+        let name = name.and_then(|(name, _)| LowerName::from_wire(name));
+        let (true, Some(name)) = (ready, name) else {
             return reply::error(&asked, Rcode::ServFail, Some(NOT_READY), out);
         };
         let Self {
@@ -156,11 +186,12 @@ impl Pipeline {
         else {
             return;
         };
-        let identity = desk.identify(pending.from.address.ip(), &pending.options);
+        let identity = desk.identify(pending.from.address.ip(), pending.options());
+        let key = pending.key(&name);
         let mut turn = Turn::new(
             asked,
             name.name(),
-            pending.wanted.rtype(),
+            key.rtype,
             identity,
             shift,
             leases.load(),
@@ -170,12 +201,15 @@ impl Pipeline {
             recorder,
         );
         let answer = match outcome {
-            Outcome::Answered(answer) => Some((*answer, turn.look(answer, None), 0, None)),
+            Outcome::Answered(answer, memo) => {
+                let memo = memo.filter(|memo| memo.serial == turn.policy.lists.serial);
+                let memo = memo.unwrap_or_else(|| turn.look(answer, None));
+                Some((*answer, memo, 0, None))
+            }
             Outcome::Failed(_) => None,
         };
         // When nobody answers, yesterday's answer is better than none, under
         // today's policy (RFC 8767, R-90).
-        let key = pending.wanted.key();
         let answer = answer.or_else(|| {
             let entry = cache.find_stale(&key, now.seconds())?;
             entry.failed_at = Some(now.seconds());
@@ -193,29 +227,32 @@ impl Pipeline {
                 turn.settle(turn.decide(&memo.asked), answer, &memo, age, why, out)
             }
             (None, Outcome::Failed(code)) => turn.failed(*code, out),
-            (None, Outcome::Answered(_)) => return,
+            (None, Outcome::Answered(..)) => return,
         };
         turn.record(&settled);
         counters.reply(rcode_of(out));
     }
 
-    /// Keeps an upstream's answer for the next who ask.
-    pub fn keep(&mut self, wanted: &Wanted, answer: Answer, now: Now) {
-        let memo = self.shift.as_ref().and_then(|shift| {
-            let name = question::LowerName::from_wire(wanted.name())?;
-            Some(Memo::of(
-                &shift.policy,
-                name.name(),
-                &answer,
-                &self.desk.rebinding,
-            ))
-        });
-        let key = wanted.key();
-        // A failure must not push out an answer that can still serve.
-        let useful = self.cache.find_stale(&key, now.seconds());
-        match useful {
-            Some(entry) if answer.is_failure() => entry.failed_at = Some(now.seconds()),
-            _ => self.cache.keep(&key, answer, memo, now.seconds()),
+    /// Keeps what upstreams said, or that they said nothing, for the next who
+    /// ask. `memo` is what [`Pipeline::look`] made of it.
+    pub fn keep(
+        &mut self,
+        wanted: &Wanted,
+        answer: Result<Answer, u16>,
+        memo: Option<Memo>,
+        now: Now,
+    ) {
+        let (key, seconds) = (wanted.key(), now.seconds());
+        match answer {
+            Ok(answer) => self.cache.keep(&key, answer, memo, seconds),
+            // A failure must not push out an answer that can still serve.
+            Err(code) => match self.cache.find_stale(&key, seconds) {
+                Some(entry) => entry.failed_at = Some(seconds),
+                None => {
+                    let failure = Answer::failure(&wanted.question, code, FAILURE_TTL);
+                    self.cache.keep(&key, failure, memo, seconds);
+                }
+            },
         }
         self.counters.cache_bytes.set(self.cache.bytes() as u64);
         self.counters.cache_entries.set(self.cache.len() as u64);
@@ -331,6 +368,9 @@ impl Pipeline {
     }
 }
 
+/// For how long a failure is remembered (RFC 9520: 1 s to 5 min).
+const FAILURE_TTL: u32 = 5;
+
 const STRANGER: Ede<'_> = Ede {
     code: ede::PROHIBITED,
     text: "Not a client of this resolver",
@@ -366,16 +406,8 @@ fn onward(
         turn.record(&Settled::new(decision, None));
         return Step::Reply;
     }
-    Step::Ask(Box::new(Pending {
-        wanted: Wanted::of(query, key),
-        from,
-        id: query.id,
-        flags: query.flags,
-        question: query.question.into(),
-        edns: turn.asked.edns,
-        limit: turn.asked.limit,
-        options: query.edns.map_or(&[][..], |e| e.options).into(),
-    }))
+    let said = (turn.policy.lists.serial, covering);
+    Step::Ask(Pending::of(query, &turn.asked, key, from, said))
 }
 
 fn rcode_of(reply: &[u8]) -> u16 {

@@ -2,31 +2,44 @@
 //!
 //! A listener is one socket of one worker (`SO_REUSEPORT`: the kernel deals
 //! questions out to the workers). Packets are read and replies sent in batches
-//! by `recvmmsg` and `sendmmsg` into buffers that are used again: a blocked or
-//! cached answer allocates nothing, locks nothing and waits for nothing.
+//! into buffers that are used again: a blocked or cached answer allocates
+//! nothing, locks nothing and waits for nothing. Replies that had to wait for
+//! an upstream leave in batches too.
 //!
 //! A socket bound to the wildcard address must answer from the address that was
 //! asked; its replies carry that address and go out one by one.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
 
-use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::libc::{self, in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-    sendmmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, sendmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Packets in one batch.
-pub const BATCH: usize = 32;
-/// Bytes of one packet that are read; more is cut off and so malformed.
-const PACKET: usize = 4096;
+use super::batch::{self, BATCH, Inbox, Peer};
+
+/// Room that a reply's buffer has from the start.
+const REPLY: usize = 4096;
 /// What the kernel may queue for a socket while a worker is busy.
 const KERNEL_BUFFER: usize = 4 << 20;
+
+/// Replies carry DF and heed no path MTU that somebody claims (RFC 9715 R2):
+/// fragments can be forged, and ours always fit. It also spares the kernel the
+/// choice of an id for each.
+#[derive(Debug, Clone, Copy)]
+struct DontFragment;
+
+nix::setsockopt_impl!(
+    DontFragment,
+    libc::IPPROTO_IP,
+    libc::IP_MTU_DISCOVER,
+    libc::c_int,
+    sockopt::SetStruct<'_, libc::c_int>
+);
 
 /// A listening socket on its way to its worker's thread, which the buffers for
 /// the kernel cannot leave.
@@ -38,22 +51,26 @@ pub struct Bound {
 /// One listening socket with its buffers.
 pub struct Listener {
     socket: mio::net::UdpSocket,
-    wildcard: bool,
-    receive: MultiHeaders<SockaddrStorage>,
-    send: MultiHeaders<SockaddrStorage>,
-    packets: Box<[u8]>,
-    received: Vec<Meta>,
-    replies: Vec<Vec<u8>>,
-    /// Which of `received` each of `replies` answers.
-    targets: Vec<usize>,
-    addresses: Vec<Option<SockaddrStorage>>,
+    family: Family,
 }
 
-#[derive(Clone, Copy)]
-struct Meta {
-    length: usize,
-    from: Option<SockaddrStorage>,
-    local: Option<IpAddr>,
+/// Addresses are copied for every packet, so each family has its own.
+enum Family {
+    V4(Lane<SockaddrIn>),
+    V6(Lane<SockaddrIn6>),
+}
+
+struct Lane<S> {
+    inbox: Inbox<S>,
+    outbox: Outbox<S>,
+}
+
+/// Replies that leave with the next flush.
+struct Outbox<S> {
+    headers: MultiHeaders<S>,
+    replies: Vec<Vec<u8>>,
+    to: Vec<Option<S>>,
+    from: Vec<Option<IpAddr>>,
 }
 
 /// What is known of one packet.
@@ -77,8 +94,8 @@ pub enum Then {
 /// How a batch went.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Went {
-    /// Packets that were read.
-    pub received: usize,
+    /// Whether there may be more to read.
+    pub more: bool,
     /// Replies the kernel would not take.
     pub unsent: u64,
     /// Whether reading failed, other than for want of packets.
@@ -102,6 +119,9 @@ impl Bound {
         // kernel gives as much as it is allowed to.
         let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
+        if address.is_ipv4() {
+            setsockopt(&socket, DontFragment, &libc::IP_PMTUDISC_PROBE)?;
+        }
         let wildcard = address.ip().is_unspecified();
         if wildcard && address.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
@@ -121,20 +141,15 @@ impl Bound {
     }
 
     /// The listener, on the thread where it stays.
-    #[must_use]
-    pub fn listener(self) -> Listener {
-        let control = self.wildcard.then(|| cmsg_space!(in6_pktinfo));
-        Listener {
+    pub fn listener(self) -> io::Result<Listener> {
+        let family = match self.socket.local_addr()? {
+            SocketAddr::V4(_) => Family::V4(Lane::new(self.wildcard)),
+            SocketAddr::V6(_) => Family::V6(Lane::new(self.wildcard)),
+        };
+        Ok(Listener {
             socket: self.socket,
-            wildcard: self.wildcard,
-            receive: MultiHeaders::preallocate(BATCH, control),
-            send: MultiHeaders::preallocate(BATCH, None),
-            packets: vec![0; BATCH * PACKET].into_boxed_slice(),
-            received: Vec::with_capacity(BATCH),
-            replies: (0..BATCH).map(|_| Vec::with_capacity(PACKET)).collect(),
-            targets: Vec::with_capacity(BATCH),
-            addresses: Vec::with_capacity(BATCH),
-        }
+            family,
+        })
     }
 }
 
@@ -146,192 +161,155 @@ impl Listener {
 
     /// Reads one batch, has `answer` write a reply for each packet, and sends
     /// those it wants sent.
-    pub fn serve(&mut self, mut answer: impl FnMut(&[u8], Sender, &mut Vec<u8>) -> Then) -> Went {
+    pub fn serve(&mut self, answer: impl FnMut(&[u8], Sender, &mut Vec<u8>) -> Then) -> Went {
+        let socket = self.socket.as_raw_fd();
+        match &mut self.family {
+            Family::V4(lane) => lane.serve(socket, answer),
+            Family::V6(lane) => lane.serve(socket, answer),
+        }
+    }
+
+    /// Has `write` write a late reply, which leaves with the next flush; says
+    /// how many others had to leave for it and could not.
+    pub fn post(&mut self, to: Sender, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let socket = self.socket.as_raw_fd();
+        match &mut self.family {
+            Family::V4(lane) => lane.outbox.post(socket, to, write),
+            Family::V6(lane) => lane.outbox.post(socket, to, write),
+        }
+    }
+
+    /// Sends what was posted; says how many could not be sent.
+    pub fn flush(&mut self) -> u64 {
+        let socket = self.socket.as_raw_fd();
+        match &mut self.family {
+            Family::V4(lane) => lane.outbox.flush(socket),
+            Family::V6(lane) => lane.outbox.flush(socket),
+        }
+    }
+}
+
+impl<S: Peer> Lane<S> {
+    fn new(wildcard: bool) -> Self {
+        Self {
+            inbox: Inbox::new(wildcard),
+            outbox: Outbox {
+                headers: MultiHeaders::preallocate(BATCH, None),
+                replies: (0..BATCH).map(|_| Vec::with_capacity(REPLY)).collect(),
+                to: Vec::with_capacity(BATCH),
+                from: Vec::with_capacity(BATCH),
+            },
+        }
+    }
+
+    fn serve(
+        &mut self,
+        socket: RawFd,
+        mut answer: impl FnMut(&[u8], Sender, &mut Vec<u8>) -> Then,
+    ) -> Went {
         let mut went = Went::default();
-        if let Err(error) = self.read() {
+        // A batch of replies must fit behind those that wait already.
+        went.unsent += self.outbox.flush(socket);
+        if let Err(error) = self.inbox.read(socket) {
             went.failed = !matches!(error, Errno::EAGAIN | Errno::EINTR);
             return went;
         }
-        went.received = self.received.len();
-        self.targets.clear();
-        let packets = self.packets.chunks_exact(PACKET);
-        for (index, (meta, packet)) in self.received.iter().zip(packets).enumerate() {
-            let Some(reply) = self.replies.get_mut(self.targets.len()) else {
-                break;
-            };
-            let (Some(address), Some(packet)) = (
-                meta.from.as_ref().and_then(std_address),
-                packet.get(..meta.length),
-            ) else {
-                continue;
-            };
+        for (received, packet) in self.inbox.packets() {
             // RFC 1035 has no port 0; a reply to it goes nowhere.
-            if address.port() == 0 {
+            let address = received.from.and_then(S::address);
+            let Some(address) = address.filter(|address| address.port() != 0) else {
                 continue;
-            }
+            };
             let sender = Sender {
                 address,
-                local: meta.local,
+                local: received.local,
+            };
+            let Some(reply) = self.outbox.next() else {
+                break;
             };
             if answer(packet, sender, reply) == Then::Send {
-                self.targets.push(index);
+                self.outbox.to.push(received.from);
+                self.outbox.from.push(received.local);
             }
         }
-        went.unsent = self.write();
+        went.unsent += self.outbox.flush(socket);
+        went.more = self.inbox.is_full();
         went
     }
+}
 
-    /// Sends one reply.
-    pub fn send_to(&self, reply: &[u8], to: Sender) -> io::Result<()> {
-        match to.local {
-            Some(local) => self.send_from(reply, &SockaddrStorage::from(to.address), local)?,
-            None => {
-                self.socket.send_to(reply, to.address)?;
-            }
-        }
-        Ok(())
+impl<S: Peer> Outbox<S> {
+    /// The buffer of the next reply.
+    fn next(&mut self) -> Option<&mut Vec<u8>> {
+        self.replies.get_mut(self.to.len())
     }
 
-    fn read(&mut self) -> nix::Result<()> {
-        self.received.clear();
-        let mut chunks = self.packets.chunks_exact_mut(PACKET);
-        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
-            std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-        let results = recvmmsg(
-            self.socket.as_raw_fd(),
-            &mut self.receive,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        )?;
-        for message in results {
-            let local = if self.wildcard {
-                message
-                    .cmsgs()
-                    .ok()
-                    .and_then(|mut all| all.find_map(local_address))
-            } else {
-                None
-            };
-            self.received.push(Meta {
-                length: message.bytes.min(PACKET),
-                from: message.address,
-                local,
-            });
-        }
-        Ok(())
-    }
-
-    /// Sends the written replies; says how many could not be.
-    fn write(&mut self) -> u64 {
-        if self.wildcard {
-            return self.write_one_by_one();
-        }
-        let count = self.targets.len();
-        self.addresses.clear();
-        let from = |index: &usize| self.received.get(*index).and_then(|meta| meta.from);
-        self.addresses.extend(self.targets.iter().map(from));
-        let (mut done, mut unsent) = (0, 0);
-        while done < count {
-            let mut replies = self.replies.iter().skip(done);
-            let slices: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|_| {
-                [IoSlice::new(replies.next().map_or(&[][..], |reply| reply))]
-            });
-            let addresses = self.addresses.get(done..count).unwrap_or_default();
-            let sent = sendmmsg(
-                self.socket.as_raw_fd(),
-                &mut self.send,
-                slices.iter(),
-                addresses,
-                [],
-                MsgFlags::MSG_DONTWAIT,
-            );
-            match sent.map(Iterator::count) {
-                Ok(sent) if sent > 0 => done += sent,
-                Err(Errno::EINTR) => {}
-                // One that cannot be sent must not hold up those behind it.
-                Ok(_) | Err(_) => {
-                    done += 1;
-                    unsent += 1;
-                }
-            }
+    fn post(&mut self, socket: RawFd, to: Sender, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let unsent = if self.to.len() < BATCH {
+            0
+        } else {
+            self.flush(socket)
+        };
+        if let Some(reply) = self.next() {
+            write(reply);
+            self.to.push(S::of(to.address));
+            self.from.push(to.local);
         }
         unsent
     }
 
-    fn write_one_by_one(&mut self) -> u64 {
+    fn flush(&mut self, socket: RawFd) -> u64 {
         let mut unsent = 0;
-        for (index, reply) in self.targets.iter().zip(&self.replies) {
-            let Some(meta) = self.received.get(*index) else {
-                continue;
-            };
-            let sent = match (meta.from, meta.local) {
-                (Some(to), Some(local)) => self.send_from(reply, &to, local).is_ok(),
-                _ => false,
-            };
-            unsent += u64::from(!sent);
+        if self.from.iter().any(Option::is_some) {
+            let all = self.to.iter().zip(&self.from).zip(&self.replies);
+            for ((to, from), reply) in all {
+                let sent = match (to, from) {
+                    (Some(to), Some(from)) => send_from(socket, reply, to, *from).is_ok(),
+                    _ => false,
+                };
+                unsent += u64::from(!sent);
+            }
+        } else if !self.to.is_empty() {
+            let mut packets: [&[u8]; BATCH] = [&[]; BATCH];
+            for (packet, reply) in packets.iter_mut().zip(&self.replies) {
+                *packet = reply;
+            }
+            // One that cannot be sent must not hold up those behind it.
+            batch::send(socket, &mut self.headers, &packets, &self.to, 1, |_| {
+                unsent += 1;
+            });
         }
+        self.to.clear();
+        self.from.clear();
         unsent
     }
-
-    fn send_from(&self, reply: &[u8], to: &SockaddrStorage, local: IpAddr) -> nix::Result<()> {
-        let slices = [IoSlice::new(reply)];
-        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        match local {
-            IpAddr::V4(v4) => {
-                let info = in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: in_addr {
-                        s_addr: u32::from_ne_bytes(v4.octets()),
-                    },
-                    ipi_addr: in_addr { s_addr: 0 },
-                };
-                sendmsg(
-                    fd,
-                    &slices,
-                    &[ControlMessage::Ipv4PacketInfo(&info)],
-                    flags,
-                    Some(to),
-                )
-            }
-            IpAddr::V6(v6) => {
-                let info = in6_pktinfo {
-                    ipi6_addr: in6_addr {
-                        s6_addr: v6.octets(),
-                    },
-                    ipi6_ifindex: 0,
-                };
-                sendmsg(
-                    fd,
-                    &slices,
-                    &[ControlMessage::Ipv6PacketInfo(&info)],
-                    flags,
-                    Some(to),
-                )
-            }
-        }
-        .map(|_| ())
-    }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is called with what an iterator gives"
-)]
-fn local_address(control: ControlMessageOwned) -> Option<IpAddr> {
-    match control {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
+fn send_from<S: Peer>(socket: RawFd, reply: &[u8], to: &S, from: IpAddr) -> nix::Result<()> {
+    let slices = [IoSlice::new(reply)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    match from {
+        IpAddr::V4(v4) => {
+            let info = in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from_ne_bytes(v4.octets()),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            };
+            let control = [ControlMessage::Ipv4PacketInfo(&info)];
+            sendmsg(socket, &slices, &control, flags, Some(to))
         }
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
-        _ => None,
+        IpAddr::V6(v6) => {
+            let info = in6_pktinfo {
+                ipi6_addr: in6_addr {
+                    s6_addr: v6.octets(),
+                },
+                ipi6_ifindex: 0,
+            };
+            let control = [ControlMessage::Ipv6PacketInfo(&info)];
+            sendmsg(socket, &slices, &control, flags, Some(to))
+        }
     }
-}
-
-fn std_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::V4(SocketAddrV4::from(*v4)));
-    }
-    let v6 = address.as_sockaddr_in6()?;
-    Some(SocketAddr::V6(SocketAddrV6::from(*v6)))
+    .map(|_| ())
 }

@@ -16,8 +16,11 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc::Sender as Replies;
 
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
+use super::answer::Answer;
+use super::batch::Inbox;
 use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
-use super::udp::{BATCH, Bound, Listener, Sender, Then};
+use super::udp::{Bound, Listener, Sender, Then};
+use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
 use crate::metrics::Transport;
 use crate::name::MAX_WIRE;
@@ -43,7 +46,8 @@ pub struct Worker {
     /// The ways back into streams whose questions wait.
     streams: Vec<Option<Replies<Vec<u8>>>>,
     free: Vec<u32>,
-    buffer: Box<[u8]>,
+    inbox: Inbox<()>,
+    postman: Postman,
     reply: Vec<u8>,
 }
 
@@ -107,7 +111,8 @@ impl Frame {
         clock: Clock,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Worker> {
-        let mut listeners: Vec<_> = bound.into_iter().map(Bound::listener).collect();
+        let listeners: io::Result<Vec<_>> = bound.into_iter().map(Bound::listener).collect();
+        let mut listeners = listeners?;
         for (index, listener) in listeners.iter_mut().enumerate() {
             self.poll.registry().register(
                 listener.source(),
@@ -125,7 +130,8 @@ impl Frame {
             stop,
             streams: Vec::new(),
             free: Vec::new(),
-            buffer: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
+            inbox: Inbox::new(false),
+            postman: Postman::default(),
             reply: Vec::with_capacity(usize::from(u16::MAX) + MAX_WIRE),
         })
     }
@@ -148,31 +154,36 @@ impl Worker {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
+            let now = self.clock.now();
             for event in &events {
                 match event.token() {
                     LETTERS => {}
                     Token(token) if token < UPSTREAM_TOKENS => ready.push(token - 1),
-                    token => {
-                        let now = self.clock.now();
-                        self.forwarder.receive(token, &mut self.buffer, now.ms);
-                    }
+                    token => self.forwarder.receive(token, &mut self.inbox, now.ms),
                 }
             }
+            self.land_all(now);
             ready.sort_unstable();
             ready.dedup();
             ready.retain(|index| self.serve(*index));
             while let Some(mail) = self.letters.next() {
                 self.open(mail);
             }
-            let now = self.clock.now();
-            self.forwarder.tick(now.ms);
-            while self.forwarder.has_landed() {
-                for landed in self.forwarder.landed() {
-                    self.land(&landed);
-                }
-            }
+            self.forwarder.tick(self.clock.now().ms);
+            self.send_all();
         }
         Ok(())
+    }
+
+    /// Sends everything that waits to be sent: questions and late replies.
+    fn send_all(&mut self) {
+        let now = self.clock.now();
+        self.forwarder.flush(&mut self.postman, now.ms);
+        self.land_all(now);
+        for listener in &mut self.listeners {
+            let unsent = listener.flush();
+            self.pipeline.counters().send_errors.add(unsent);
+        }
     }
 
     fn sleep(&self) -> Duration {
@@ -190,6 +201,7 @@ impl Worker {
             listeners,
             pipeline,
             forwarder,
+            postman,
             clock,
             ..
         } = self;
@@ -208,16 +220,17 @@ impl Worker {
                 match pipeline.begin(packet, from, now, reply) {
                     Step::Reply => Then::Send,
                     Step::ReplyAndRefresh(wanted) => {
-                        forwarder.refresh(wanted, now.ms);
+                        forwarder.refresh(&wanted, now.ms);
                         Then::Send
                     }
-                    Step::Ask(pending) => match forwarder.ask(pending, now.ms) {
-                        Ok(()) => Then::Nothing,
-                        Err(pending) => {
-                            pipeline.finish(&pending, &Outcome::overload(), now, reply);
-                            Then::Send
-                        }
-                    },
+                    Step::Ask(pending) if forwarder.has_room() => {
+                        forwarder.ask(pending, now.ms);
+                        Then::Nothing
+                    }
+                    Step::Ask(pending) => {
+                        pipeline.finish(&pending, &Outcome::overload(), now, reply);
+                        Then::Send
+                    }
                     Step::Ignore => Then::Nothing,
                 }
             });
@@ -225,7 +238,8 @@ impl Worker {
             if went.failed {
                 pipeline.counters().receive_errors.count();
             }
-            if went.received < BATCH {
+            forwarder.flush(postman, now.ms);
+            if !went.more {
                 return false;
             }
         }
@@ -275,15 +289,16 @@ impl Worker {
         match step {
             Step::Reply => self.answer_stream(route, &reply),
             Step::ReplyAndRefresh(wanted) => {
-                self.forwarder.refresh(wanted, now.ms);
+                self.forwarder.refresh(&wanted, now.ms);
                 self.answer_stream(route, &reply);
             }
+            Step::Ask(pending) if self.forwarder.has_room() => {
+                self.forwarder.ask(pending, now.ms);
+            }
             Step::Ask(pending) => {
-                if let Err(pending) = self.forwarder.ask(pending, now.ms) {
-                    let overload = Outcome::overload();
-                    self.pipeline.finish(&pending, &overload, now, &mut reply);
-                    self.answer_stream(route, &reply);
-                }
+                let overload = Outcome::overload();
+                self.pipeline.finish(&pending, &overload, now, &mut reply);
+                self.answer_stream(route, &reply);
             }
             // An empty reply tells the stream that none will come.
             Step::Ignore => self.answer_stream(route, &[]),
@@ -301,23 +316,30 @@ impl Worker {
         }
     }
 
-    /// Gives everybody who waited the answer, and keeps it.
-    fn land(&mut self, landed: &Landed) {
-        let now = self.clock.now();
-        let outcome = match &landed.answer {
-            Ok(answer) => Outcome::Answered(answer),
-            Err(code) => Outcome::Failed(*code),
-        };
-        let mut reply = std::mem::take(&mut self.reply);
-        for pending in &landed.waiting {
-            self.pipeline.finish(pending, &outcome, now, &mut reply);
-            self.deliver(pending, &reply);
+    fn land_all(&mut self, now: Now) {
+        while let Some((landed, answer)) = self.forwarder.next_landed() {
+            self.land(landed, answer, now);
         }
-        self.reply = reply;
-        self.pipeline.keep(&landed.wanted, landed.to_keep(), now);
     }
 
-    fn deliver(&mut self, pending: &Pending, reply: &[u8]) {
+    /// Gives everybody who waited the answer, and keeps it.
+    fn land(&mut self, landed: Landed, answer: Result<Answer, u16>, now: Now) {
+        let memo = answer.as_ref().ok().and_then(|answer| {
+            let first = landed.waiting.first();
+            self.pipeline.look(&landed.wanted, answer, first)
+        });
+        let outcome = match &answer {
+            Ok(answer) => Outcome::Answered(answer, memo),
+            Err(code) => Outcome::Failed(*code),
+        };
+        for pending in &landed.waiting {
+            self.finish(pending, &outcome, now);
+        }
+        self.pipeline.keep(&landed.wanted, answer, memo, now);
+        self.forwarder.release(landed);
+    }
+
+    fn finish(&mut self, pending: &Pending, outcome: &Outcome<'_>, now: Now) {
         let From {
             address,
             transport,
@@ -325,12 +347,15 @@ impl Worker {
             local,
         } = pending.from;
         if transport != Transport::Udp {
-            return self.answer_stream(route, reply);
-        }
-        let to = Sender { address, local };
-        let listener = self.listeners.get(route as usize);
-        if listener.is_none_or(|listener| listener.send_to(reply, to).is_err()) {
-            self.pipeline.counters().send_errors.count();
+            let mut reply = std::mem::take(&mut self.reply);
+            self.pipeline.finish(pending, outcome, now, &mut reply);
+            self.answer_stream(route, &reply);
+            self.reply = reply;
+        } else if let Some(listener) = self.listeners.get_mut(route as usize) {
+            let pipeline = &mut self.pipeline;
+            let write = |reply: &mut Vec<u8>| pipeline.finish(pending, outcome, now, reply);
+            let unsent = listener.post(Sender { address, local }, write);
+            self.pipeline.counters().send_errors.add(unsent);
         }
     }
 }

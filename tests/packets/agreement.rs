@@ -155,7 +155,7 @@ fn why_and_the_packet_road_agree() {
             let message = wire::Message::default().with(1, &["example 60 SOA 60"]);
             let answer = super::bench::read(name, rtype, &message).unwrap();
             let mut out = Vec::new();
-            let outcome = schoolgate::dns::pipeline::Outcome::Answered(&answer);
+            let outcome = schoolgate::dns::pipeline::Outcome::Answered(&answer, None);
             let now = bench.now;
             bench.pipeline.finish(&pending, &outcome, now, &mut out);
         }

@@ -94,7 +94,7 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) enum Came {
     Reply(Vec<u8>),
-    Asked(Box<Pending>),
+    Asked(Pending),
     Silence,
 }
 
@@ -210,8 +210,8 @@ impl Bench {
             Came::Silence => panic!("{name} {rtype}: silence"),
             Came::Asked(pending) => {
                 let message = answer.unwrap_or_else(|| panic!("{name} {rtype} was asked on"));
-                let message = message.to(&pending.wanted.question);
-                let answer = Answer::read(&message, &pending.wanted.question);
+                let question = pending.wanted().question;
+                let answer = Answer::read(&message.to(&question), &question);
                 self.land(&pending, answer.map_err(|_| 22))
             }
         }
@@ -219,15 +219,16 @@ impl Bench {
 
     /// Ends a question that was asked on, as a worker would.
     pub(crate) fn land(&mut self, pending: &Pending, answer: Result<Answer, u16>) -> Seen {
+        let wanted = pending.wanted();
+        let memo = answer.as_ref().ok();
+        let memo = memo.and_then(|a| self.pipeline.look(&wanted, a, Some(pending)));
         let outcome = match &answer {
-            Ok(answer) => Outcome::Answered(answer),
+            Ok(answer) => Outcome::Answered(answer, memo),
             Err(code) => Outcome::Failed(*code),
         };
         let mut out = Vec::new();
         self.pipeline.finish(pending, &outcome, self.now, &mut out);
-        let question = &pending.wanted.question;
-        let kept = answer.unwrap_or_else(|code| Answer::failure(question, code, 5));
-        self.pipeline.keep(&pending.wanted, kept, self.now);
+        self.pipeline.keep(&wanted, answer, memo, self.now);
         Seen::of(&out)
     }
 
@@ -240,7 +241,8 @@ impl Bench {
         };
         let message = answer.to(&wanted.question);
         let answer = Answer::read(&message, &wanted.question).unwrap();
-        self.pipeline.keep(&wanted, answer, self.now);
+        let memo = self.pipeline.look(&wanted, &answer, None);
+        self.pipeline.keep(&wanted, Ok(answer), memo, self.now);
     }
 
     /// How many events were made so far.

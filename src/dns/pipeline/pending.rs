@@ -1,16 +1,17 @@
 //! A question that waits for an upstream, and what it asks for.
 
 use super::desk::From;
-use crate::dns::answer::Answer;
-use crate::dns::cache::Key;
-use crate::dns::question::Query;
+use crate::dns::answer::{Answer, lower_name};
+use crate::dns::cache::{Key, Memo};
+use crate::dns::question::{LowerName, Query};
 use crate::dns::reply::{Asked, ede};
+use crate::lists::lookup::Covering;
 
 /// What to ask an upstream. Nothing of the client is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Wanted {
     /// The question section, in lower case.
-    pub question: Box<[u8]>,
+    pub question: Vec<u8>,
     /// Whether signatures are wanted.
     pub dnssec_ok: bool,
     /// Whether the client checks them itself.
@@ -20,23 +21,26 @@ pub struct Wanted {
 /// A question that waits for an upstream.
 #[derive(Debug)]
 pub struct Pending {
-    /// What is asked.
-    pub wanted: Wanted,
     /// Where the reply goes.
     pub from: From,
     pub(super) id: u16,
     pub(super) flags: u16,
-    pub(super) question: Box<[u8]>,
     pub(super) edns: Option<bool>,
     pub(super) limit: usize,
-    pub(super) options: Box<[u8]>,
+    dnssec_ok: bool,
+    checking_disabled: bool,
+    /// The question section as it was asked, then the EDNS options.
+    bytes: Box<[u8]>,
+    question: usize,
+    /// What the lists said of the name, and which.
+    pub(super) covering: (u64, Covering),
 }
 
 /// What became of a question that had to be asked on.
 #[derive(Debug)]
 pub enum Outcome<'a> {
-    /// An upstream answered.
-    Answered(&'a Answer),
+    /// An upstream answered; what the lists say of that, if it is known.
+    Answered(&'a Answer, Option<Memo>),
     /// None did, for this reason (an EDE code).
     Failed(u16),
 }
@@ -51,16 +55,16 @@ impl Outcome<'_> {
 
 impl Wanted {
     pub(super) fn of(query: &Query<'_>, key: &Key<'_>) -> Self {
-        Self {
-            question: [
-                query.name.wire(),
-                query.question.last_chunk::<4>().unwrap_or(&[0; 4]),
-            ]
-            .concat()
-            .into(),
-            dnssec_ok: key.dnssec_ok,
-            checking_disabled: key.checking_disabled,
-        }
+        let mut wanted = Self::default();
+        wanted.write(query.question, key.dnssec_ok, key.checking_disabled);
+        wanted
+    }
+
+    fn write(&mut self, question: &[u8], dnssec_ok: bool, checking_disabled: bool) {
+        self.question.clear();
+        self.question.extend_from_slice(question);
+        lower_name(&mut self.question);
+        (self.dnssec_ok, self.checking_disabled) = (dnssec_ok, checking_disabled);
     }
 
     /// The asked name's wire form.
@@ -92,13 +96,73 @@ impl Wanted {
 }
 
 impl Pending {
+    pub(super) fn of(
+        query: &Query<'_>,
+        asked: &Asked<'_>,
+        key: &Key<'_>,
+        from: From,
+        covering: (u64, Covering),
+    ) -> Self {
+        let options = query.edns.map_or(&[][..], |e| e.options);
+        Self {
+            from,
+            id: query.id,
+            flags: query.flags,
+            edns: asked.edns,
+            limit: asked.limit,
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
+            bytes: [query.question, options].concat().into(),
+            question: query.question.len(),
+            covering,
+        }
+    }
+
+    /// What is to be asked for it, written over what was in `wanted`.
+    pub fn write_wanted(&self, wanted: &mut Wanted) {
+        let (question, _) = self.parts();
+        wanted.write(question, self.dnssec_ok, self.checking_disabled);
+    }
+
+    /// What is to be asked for it.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        self.write_wanted(&mut wanted);
+        wanted
+    }
+
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             id: self.id,
             flags: self.flags,
-            question: &self.question,
+            question: self.parts().0,
             edns: self.edns,
             limit: self.limit,
         }
+    }
+
+    /// What it is kept under; `name` is its name in lower case.
+    pub(super) fn key<'n>(&self, name: &'n LowerName) -> Key<'n> {
+        let rtype = match *self.parts().0 {
+            [.., a, b, _, _] => u16::from_be_bytes([a, b]),
+            _ => 0,
+        };
+        Key {
+            name: name.wire(),
+            rtype,
+            dnssec_ok: self.dnssec_ok,
+            checking_disabled: self.checking_disabled,
+        }
+    }
+
+    pub(super) fn options(&self) -> &[u8] {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes
+            .split_at_checked(self.question)
+            .unwrap_or_default()
     }
 }

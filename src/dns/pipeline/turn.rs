@@ -16,7 +16,7 @@ use crate::dns::answer::{Answer, rtype};
 use crate::dns::cache::{Entry, Memo};
 use crate::dns::question::Rcode;
 use crate::dns::reply::{self, Asked, Blocked, Ede, Ttl, ede};
-use crate::dns::second_look::{Rebinding, second_look};
+use crate::dns::second_look::second_look;
 use crate::lists::lookup::Covering;
 use crate::mac::Mac;
 use crate::metrics::{Counters, GroupLabel};
@@ -351,19 +351,6 @@ impl<'t> Turn<'t> {
 }
 
 impl Memo {
-    pub(super) fn of(
-        policy: &Policy,
-        name: NameRef<'_>,
-        answer: &Answer,
-        rebinding: &Rebinding,
-    ) -> Self {
-        Self {
-            serial: policy.lists.serial,
-            asked: policy.lists.covering(name),
-            found: second_look(answer, &policy.lists, rebinding),
-        }
-    }
-
     pub(super) fn without_private(mut self) -> Self {
         self.found.private = false;
         self

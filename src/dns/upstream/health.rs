@@ -67,18 +67,17 @@ impl Health {
     }
 }
 
-/// `servers` in the order in which to ask them.
-#[must_use]
-pub fn ranked(health: &[Health], servers: &[usize], now: u64) -> Vec<usize> {
-    let rank = |server: &usize| {
+/// Puts `servers` in the order in which to ask them.
+pub fn rank(servers: &mut [usize], health: &[Health], now: u64) {
+    if servers.len() < 2 {
+        return;
+    }
+    servers.sort_by_key(|server| {
         let health = health.get(*server).copied().unwrap_or_default();
         // One that never answered is as good as a middling one.
         let srtt = health.srtt.unwrap_or(50.0) * (1.0 + health.failures as f32);
         (health.is_aside(now), srtt as u64)
-    };
-    let mut ranked = servers.to_vec();
-    ranked.sort_by_key(rank);
-    ranked
+    });
 }
 
 /// The server of `ranked`, other than the first, that should be asked beside it
@@ -94,6 +93,12 @@ pub fn to_measure(health: &[Health], ranked: &[usize], now: u64) -> Option<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ranked(health: &[Health], servers: &[usize], now: u64) -> Vec<usize> {
+        let mut servers = servers.to_vec();
+        rank(&mut servers, health, now);
+        servers
+    }
 
     #[test]
     fn the_fastest_that_answers_is_first_and_a_dead_one_last() {

@@ -20,14 +20,15 @@ pub(super) fn read(message: &[u8], question: &[u8]) -> Result<Answer, NoAnswer> 
     }
 }
 
-/// A question for an upstream: RD, one OPT record, nothing else.
-pub(super) fn packet(question: &[u8], wanted: &Wanted) -> Vec<u8> {
+/// Appends a question for an upstream: RD, one OPT record, nothing else. Its id
+/// is for the caller to choose.
+pub(super) fn write_packet(question: &[u8], wanted: &Wanted, out: &mut Vec<u8>) {
     let checking_disabled = if wanted.checking_disabled { 0x10 } else { 0 };
     let dnssec_ok = if wanted.dnssec_ok { 0x80 } else { 0 };
-    let header = [0, 0, 0x01, checking_disabled, 0, 1, 0, 0, 0, 0, 0, 1];
+    out.extend_from_slice(&[0, 0, 0x01, checking_disabled, 0, 1, 0, 0, 0, 0, 0, 1]);
+    out.extend_from_slice(question);
     // UDP size 1232 (DNS Flag Day 2020).
-    let opt = [0, 0, 41, 0x04, 0xd0, 0, 0, dnssec_ok, 0, 0, 0];
-    [&header[..], question, &opt].concat()
+    out.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, dnssec_ok, 0, 0, 0]);
 }
 
 /// The length of the question section of a packet of our own.

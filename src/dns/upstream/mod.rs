@@ -10,15 +10,15 @@
 //! One worker owns it; it runs on the worker's own event loop. Nothing about
 //! the client is sent: no ECS, no MAC, no cookie.
 
+mod flights;
 pub mod health;
 mod message;
 mod servers;
 pub mod tcp;
+mod timers;
 pub mod udp;
 mod untangle;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +27,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::Sender;
 
-use self::health::{Health, ranked, to_measure};
-use self::message::{packet, question_length, randomise_case, read};
+use self::flights::Flights;
+pub use self::flights::Landed;
+use self::health::{Health, rank, to_measure};
+use self::message::{question_length, randomise_case, read, write_packet};
 pub use self::servers::{Server, Servers};
 use self::tcp::{Mark, TcpAsk};
-use self::udp::{Pool, Received, Ticket};
+use self::timers::Timers;
+use self::udp::{Pool, Postman, Read};
 use super::answer::{Answer, NoAnswer};
+use super::batch::Inbox;
 use super::mailbox::Mailbox;
 use super::pipeline::{Pending, Wanted};
 use super::question::{HEADER, Rcode};
@@ -46,20 +50,8 @@ const SERVFAIL: u16 = Rcode::ServFail as u16;
 pub const DEADLINE: u64 = 1_800;
 /// When the same servers are asked once more.
 const AGAIN: u64 = 600;
-/// For how long a failure is remembered (RFC 9520: 1 s to 5 min).
-const FAILURE_TTL: u32 = 5;
 /// Replies with a wrong case after which a server is taken to fold it.
 const FOLDS_CASE: u32 = 3;
-
-/// A flight that ended.
-pub struct Landed {
-    /// What was asked.
-    pub wanted: Wanted,
-    /// Who waits for it.
-    pub waiting: Vec<Pending>,
-    /// The answer, or why there is none (an EDE code).
-    pub answer: Result<Answer, u16>,
-}
 
 /// The miss road of one worker.
 pub struct Forwarder {
@@ -70,32 +62,13 @@ pub struct Forwarder {
     tcp: Sender<TcpAsk>,
     mailbox: Mailbox,
     random: StdRng,
-    by_question: HashMap<Wanted, u32>,
-    flights: Vec<Option<Flight>>,
-    free: Vec<u32>,
-    timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
-    serial: u32,
+    flights: Flights,
+    timers: Timers,
+    /// What is being looked for, written where the last was.
+    wanted: Wanted,
     waiting: usize,
     most_waiting: usize,
-    landed: Vec<Landed>,
     counters: Arc<Counters>,
-}
-
-struct Flight {
-    serial: u32,
-    wanted: Wanted,
-    waiting: Vec<Pending>,
-    began: u64,
-    /// Servers in the order in which to ask them, and how many have been.
-    order: Vec<usize>,
-    next: usize,
-    /// Questions on their way.
-    out: usize,
-    /// Servers that were asked and have not failed, and when they first were.
-    asked: Vec<(usize, u64)>,
-    /// Rounds through all servers.
-    rounds: u32,
-    error: u16,
 }
 
 impl Forwarder {
@@ -116,58 +89,121 @@ impl Forwarder {
             tcp,
             mailbox,
             random: StdRng::from_rng(&mut rand::rng()),
-            by_question: HashMap::new(),
-            flights: Vec::new(),
-            free: Vec::new(),
-            timers: BinaryHeap::new(),
-            serial: 0,
+            flights: Flights::default(),
+            timers: Timers::new(),
+            wanted: Wanted::default(),
             waiting: 0,
             most_waiting,
-            landed: Vec::new(),
             counters,
         }
     }
 
-    /// Asks for `pending`, or joins it to those who wait for the same. Gives it
-    /// back if too many wait already (R-133c).
-    pub fn ask(&mut self, pending: Box<Pending>, now: u64) -> Result<(), Box<Pending>> {
-        if self.waiting >= self.most_waiting {
-            return Err(pending);
-        }
+    /// Whether one more may wait (R-133c).
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting < self.most_waiting
+    }
+
+    /// Asks for `pending`, or joins it to those who wait for the same. What is
+    /// to be sent leaves with the next [`Forwarder::flush`].
+    pub fn ask(&mut self, pending: Pending, now: u64) {
         self.waiting += 1;
         self.counters.upstream_waiting.set(self.waiting as u64);
-        if let Some(flight) = self.flight_of(&pending.wanted) {
-            flight.waiting.push(*pending);
+        pending.write_wanted(&mut self.wanted);
+        if let Some(flight) = self.flights.find(&self.wanted) {
+            flight.waiting.push(pending);
             self.counters.upstream_shared.count();
-        } else {
-            let wanted = pending.wanted.clone();
-            self.begin(wanted, vec![*pending], now);
+            return;
         }
-        Ok(())
+        let place = self.flights.begin(&self.wanted, now);
+        if let Some(flight) = self.flights.find_live(place) {
+            flight.waiting.push(pending);
+        }
+        self.depart(place, now);
     }
 
     /// Asks for what nobody waits for, so that the next one need not.
-    pub fn refresh(&mut self, wanted: Wanted, now: u64) {
-        if self.waiting < self.most_waiting && self.flight_of(&wanted).is_none() {
-            self.begin(wanted, Vec::new(), now);
+    pub fn refresh(&mut self, wanted: &Wanted, now: u64) {
+        if self.has_room() && self.flights.find(wanted).is_none() {
+            let place = self.flights.begin(wanted, now);
+            self.depart(place, now);
+        }
+    }
+
+    /// Sends what is to be sent.
+    pub fn flush(&mut self, postman: &mut Postman, now: u64) {
+        // What cannot be sent may be asked of another server at once.
+        while self.pool.has_posted() {
+            let mut failed = Vec::new();
+            self.pool.flush(postman, |mark| failed.push(mark));
+            for mark in failed {
+                self.failed(mark, ede::NETWORK_ERROR, now);
+            }
         }
     }
 
     /// Reads everything that came in on the socket under `token`.
-    pub fn receive(&mut self, token: Token, buffer: &mut [u8], now: u64) {
-        while let Some(received) = self.pool.receive(token, buffer) {
-            match received {
-                Received::Message(message, Some(ticket)) => {
-                    let mark = ticket.mark();
-                    self.judge(message, &ticket.question, mark, now);
+    pub fn receive(&mut self, token: Token, inbox: &mut Inbox<()>, now: u64) {
+        loop {
+            let read = self.pool.read(token, inbox);
+            match read {
+                Read::Nothing => return,
+                Read::Unreachable => {
+                    for mark in self.pool.lost(token) {
+                        self.failed(mark, ede::NETWORK_ERROR, now);
+                    }
                 }
-                Received::Message(_, None) => self.counters.upstream_mismatches.count(),
-                Received::Unreachable(lost) => {
-                    for ticket in lost {
-                        self.failed(ticket.mark(), ede::NETWORK_ERROR, now);
+                Read::More | Read::All => {
+                    for (received, message) in inbox.packets() {
+                        self.take(token, message, received.is_cut, now);
                     }
                 }
             }
+            if read == Read::All {
+                return;
+            }
+        }
+    }
+
+    /// One datagram. It counts only if something was asked under its id and it
+    /// echoes that question; the case of the echo is judged after. A wrong echo
+    /// changes nothing: the true answer may follow.
+    fn take(&mut self, token: Token, message: &[u8], is_cut: bool, now: u64) {
+        let id = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id));
+        let asked = id.and_then(|id| Some((id, self.pool.whose(token, id)?)));
+        let Some((id, mark)) = asked else {
+            return self.counters.upstream_mismatches.count();
+        };
+        let Some(flight) = self.flights.find_live(mark.place()) else {
+            // Another server was quicker; this one has answered all the same.
+            self.pool.done(token, id);
+            return self.note_answer(mark, now);
+        };
+        let echo = message.get(HEADER..HEADER + flight.sent.len());
+        let exact = echo == Some(&*flight.sent);
+        if !exact && !echo.is_some_and(|echo| echo.eq_ignore_ascii_case(&flight.sent)) {
+            return self.counters.upstream_mismatches.count();
+        }
+        self.pool.done(token, id);
+        let folds = self.wrong_case.get_mut(mark.server);
+        if let Some(folds) = folds.filter(|folds| !exact && **folds < FOLDS_CASE) {
+            // Either the server folds case or somebody guessed nearly all: the
+            // answer is asked for again where it cannot be forged.
+            *folds += 1;
+            self.counters.upstream_mismatches.count();
+            return self.send_tcp(mark, now);
+        }
+        match read(message, &flight.wanted.question) {
+            _ if is_cut => self.send_tcp(mark, now),
+            Ok(answer) => self.answered(mark, answer, now),
+            Err(NoAnswer::Truncated) => self.send_tcp(mark, now),
+            // It lives, and it is this name that is broken: another may know
+            // more, but a pupil's typing must not rank a good server last.
+            Err(NoAnswer::Failed(SERVFAIL)) => {
+                self.note_answer(mark, now);
+                self.ask_another(mark, ede::OTHER, now);
+            }
+            Err(_) => self.failed(mark, ede::OTHER, now),
         }
     }
 
@@ -192,7 +228,7 @@ impl Forwarder {
                 }
                 // The connection vouches for the sender: case is no matter.
                 match read(&message, question) {
-                    Ok(answer) => self.answered(mark, Ok(answer), now),
+                    Ok(answer) => self.answered(mark, answer, now),
                     Err(_) => self.failed(mark, ede::OTHER, now),
                 }
             }
@@ -205,12 +241,8 @@ impl Forwarder {
 
     /// Does what is due: asks another server, gives up.
     pub fn tick(&mut self, now: u64) {
-        while let Some(&Reverse((when, index, serial))) = self.timers.peek() {
-            if when > now {
-                break;
-            }
-            self.timers.pop();
-            let Some(flight) = self.flight(index, serial) else {
+        while let Some(place) = self.timers.due(now) {
+            let Some(flight) = self.flights.find_live(place) else {
                 continue;
             };
             if now.saturating_sub(flight.began) >= DEADLINE {
@@ -219,9 +251,12 @@ impl Forwarder {
                 for (server, _) in std::mem::take(&mut flight.asked) {
                     self.note_failure(server, now);
                 }
-                self.land(index, Err(error));
+                self.land(place.0, Err(error));
+            } else if now >= flight.due {
+                self.ask_next(place, now);
             } else {
-                self.ask_next(index, now);
+                // Set before a later one, or cut short by a wheel that lagged.
+                self.timers.set(now, flight.due, place);
             }
         }
         self.pool.sweep(now);
@@ -230,128 +265,104 @@ impl Forwarder {
     /// When [`Forwarder::tick`] has something to do.
     #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((when, ..))| *when)
+        self.timers.next()
     }
 
-    /// The flights that have ended since the last call.
-    pub fn landed(&mut self) -> Vec<Landed> {
-        std::mem::take(&mut self.landed)
+    /// The next flight that has ended; to be given back by
+    /// [`Forwarder::release`].
+    pub fn next_landed(&mut self) -> Option<(Landed, Result<Answer, u16>)> {
+        self.flights.next_landed()
     }
 
-    /// Whether flights have ended.
-    #[must_use]
-    pub fn has_landed(&self) -> bool {
-        !self.landed.is_empty()
+    /// Takes back what a flight is made of.
+    pub fn release(&mut self, landed: Landed) {
+        self.flights.release(landed);
     }
 
-    fn begin(&mut self, wanted: Wanted, waiting: Vec<Pending>, now: u64) {
-        let servers = self.servers.of(wanted.name());
-        let order = ranked(&self.health, &servers, now);
-        let beside = to_measure(&self.health, &order, now);
-        self.serial = self.serial.wrapping_add(1);
-        let flight = Flight {
-            serial: self.serial,
-            wanted: wanted.clone(),
-            waiting,
-            began: now,
-            order,
-            next: 0,
-            out: 0,
-            asked: Vec::new(),
-            rounds: 0,
-            error: ede::NO_REACHABLE_AUTHORITY,
+    /// Chooses the servers of a new flight and asks the first.
+    fn depart(&mut self, place: (u32, u32), now: u64) {
+        let Some(flight) = self.flights.find_live(place) else {
+            return;
         };
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.flights.push(None);
-            (self.flights.len() - 1) as u32
-        });
-        if let Some(place) = self.flights.get_mut(index as usize) {
-            *place = Some(flight);
-        }
-        self.by_question.insert(wanted, index);
-        self.timers
-            .push(Reverse((now + DEADLINE, index, self.serial)));
-        let serial = self.serial;
-        self.ask_next(index, now);
-        if let Some(server) = beside
-            && self.flight(index, serial).is_some()
-        {
-            self.send(index, server, now);
+        flight.sent.extend_from_slice(&flight.wanted.question);
+        randomise_case(&mut flight.sent, &mut self.random);
+        let servers = self.servers.of(flight.wanted.name());
+        flight.order.extend_from_slice(servers);
+        rank(&mut flight.order, &self.health, now);
+        let beside = to_measure(&self.health, &flight.order, now);
+        self.ask_next(place, now);
+        if let Some(server) = beside {
+            self.send(place, server, now);
         }
     }
 
     /// Asks the next server of a flight, and sets the time for the one after.
-    fn ask_next(&mut self, index: u32, now: u64) {
-        let Some(Some(flight)) = self.flights.get_mut(index as usize) else {
+    fn ask_next(&mut self, place: (u32, u32), now: u64) {
+        let Some(flight) = self.flights.find_live(place) else {
             return;
         };
         if flight.next >= flight.order.len() {
             flight.next = 0;
             flight.rounds += 1;
         }
-        let (serial, rounds) = (flight.serial, flight.rounds);
         let Some(&server) = flight.order.get(flight.next) else {
-            return self.land(index, Err(ede::NO_REACHABLE_AUTHORITY));
+            return self.land(place.0, Err(ede::NO_REACHABLE_AUTHORITY));
         };
         flight.next += 1;
         let last = flight.next >= flight.order.len();
         let hedge = self.health.get(server).map_or(AGAIN, Health::hedge_after);
-        let wait = if last || rounds > 0 { AGAIN } else { hedge };
-        self.timers.push(Reverse((now + wait, index, serial)));
-        self.send(index, server, now);
+        let wait = if last || flight.rounds > 0 {
+            AGAIN
+        } else {
+            hedge
+        };
+        flight.due = (now + wait).min(flight.began + DEADLINE);
+        self.timers.set(now, flight.due, place);
+        self.send(place, server, now);
     }
 
-    fn send(&mut self, index: u32, server: usize, now: u64) {
-        let (Some(Some(flight)), Some(&target)) = (
-            self.flights.get_mut(index as usize),
-            self.servers.all.get(server),
-        ) else {
+    fn send(&mut self, place: (u32, u32), server: usize, now: u64) {
+        let (Some(flight), Some(&target)) =
+            (self.flights.find_live(place), self.servers.all.get(server))
+        else {
             return;
         };
         flight.out += 1;
         if flight.asked.iter().all(|(other, _)| *other != server) {
             flight.asked.push((server, now));
         }
-        let mut question = flight.wanted.question.clone();
-        let folds = self
-            .wrong_case
-            .get(server)
-            .is_some_and(|n| *n >= FOLDS_CASE);
-        if !folds {
-            randomise_case(&mut question, &mut self.random);
-        }
-        let mut packet = packet(&question, &flight.wanted);
-        let ticket = Ticket {
-            flight: index,
-            serial: flight.serial,
-            server,
-            sent: now,
-            question,
-        };
         self.counters.upstream_queries.count();
         if let Some(health) = self.health.get_mut(server) {
             health.asked(now);
         }
-        let mark = ticket.mark();
+        let mark = Mark {
+            flight: place.0,
+            serial: place.1,
+            server,
+            sent: now,
+        };
         if target.tcp_only {
-            self.send_tcp(mark, packet, now);
-        } else if self
+            return self.send_tcp(mark, now);
+        }
+        let write = |out: &mut Vec<u8>| write_packet(&flight.sent, &flight.wanted, out);
+        let posted = self
             .pool
-            .send(target.address, ticket, &mut packet, &mut self.random)
-            .is_err()
-        {
+            .post(target.address, mark, &mut self.random, write);
+        if posted.is_err() {
             self.failed(mark, ede::NETWORK_ERROR, now);
         }
     }
 
-    fn send_tcp(&mut self, mark: Mark, mut packet: Vec<u8>, now: u64) {
+    fn send_tcp(&mut self, mark: Mark, now: u64) {
         let Some(&target) = self.servers.all.get(mark.server) else {
             return;
         };
-        let Some(flight) = self.flight(mark.flight, mark.serial) else {
+        let Some(flight) = self.flights.find_live(mark.place()) else {
             return;
         };
         let left = (flight.began + DEADLINE).saturating_sub(now);
+        let mut packet = Vec::new();
+        write_packet(&flight.sent, &flight.wanted, &mut packet);
         if let Some(id) = packet.first_chunk_mut::<2>() {
             *id = (self.random.next_u32() as u16).to_be_bytes();
         }
@@ -367,59 +378,33 @@ impl Forwarder {
         }
     }
 
-    /// A message whose id and question fit.
-    fn judge(&mut self, message: &[u8], question: &[u8], mark: Mark, now: u64) {
-        let echo = message.get(HEADER..HEADER + question.len());
-        if echo != Some(question) {
-            // Either the server folds case or somebody guessed nearly all: the
-            // answer is asked for again where it cannot be forged.
-            self.counters.upstream_mismatches.count();
-            if let Some(count) = self.wrong_case.get_mut(mark.server) {
-                *count = count.saturating_add(1);
-            }
-            return self.again_over_tcp(question, mark, now);
-        }
-        match read(message, question) {
-            Ok(answer) => self.answered(mark, Ok(answer), now),
-            Err(NoAnswer::Truncated) => self.again_over_tcp(question, mark, now),
-            // It lives, and it is this name that is broken: another may know
-            // more, but a pupil's typing must not rank a good server last.
-            Err(NoAnswer::Failed(SERVFAIL)) => {
-                if let Some(health) = self.health.get_mut(mark.server) {
-                    health.answered(now.saturating_sub(mark.sent));
-                }
-                self.ask_another(mark, ede::OTHER, now);
-            }
-            Err(_) => self.failed(mark, ede::OTHER, now),
-        }
-    }
-
-    fn again_over_tcp(&mut self, question: &[u8], mark: Mark, now: u64) {
-        let Some(flight) = self.flight(mark.flight, mark.serial) else {
-            return;
-        };
-        let packet = packet(question, &flight.wanted);
-        self.send_tcp(mark, packet, now);
-    }
-
-    fn answered(&mut self, mark: Mark, answer: Result<Answer, u16>, now: u64) {
-        if let Some(health) = self.health.get_mut(mark.server) {
-            health.answered(now.saturating_sub(mark.sent));
-        }
-        let Some(flight) = self.flight(mark.flight, mark.serial) else {
+    fn answered(&mut self, mark: Mark, answer: Answer, now: u64) {
+        self.note_answer(mark, now);
+        let Some(flight) = self.flights.find_live(mark.place()) else {
             return;
         };
         // Another has overtaken those that should have answered by now. Should
         // their answers still come, that mends it; a dead one would else be
         // asked first for ever, and every question wait for the second.
-        for (server, since) in std::mem::take(&mut flight.asked) {
-            let health = self.health.get(server);
-            let late = health.is_some_and(|h| now.saturating_sub(since) >= h.hedge_after());
-            if late && server != mark.server {
-                self.note_failure(server, now);
-            }
+        let mut late = std::mem::take(&mut flight.asked);
+        late.retain(|(server, since)| {
+            let health = self.health.get(*server);
+            let late = health.is_some_and(|h| now.saturating_sub(*since) >= h.hedge_after());
+            late && *server != mark.server
+        });
+        for (server, _) in late.drain(..) {
+            self.note_failure(server, now);
         }
-        self.land(mark.flight, answer);
+        if let Some(flight) = self.flights.find_live(mark.place()) {
+            flight.asked = late;
+        }
+        self.land(mark.flight, Ok(answer));
+    }
+
+    fn note_answer(&mut self, mark: Mark, now: u64) {
+        if let Some(health) = self.health.get_mut(mark.server) {
+            health.answered(now.saturating_sub(mark.sent));
+        }
     }
 
     /// One server would not or could not.
@@ -430,7 +415,7 @@ impl Forwarder {
 
     /// Asks the next server, or ends the flight if none is left.
     fn ask_another(&mut self, mark: Mark, error: u16, now: u64) {
-        let Some(flight) = self.flight(mark.flight, mark.serial) else {
+        let Some(flight) = self.flights.find_live(mark.place()) else {
             return;
         };
         flight.error = error;
@@ -443,7 +428,7 @@ impl Forwarder {
         match (all_asked, none_out) {
             (true, true) => self.land(mark.flight, Err(error)),
             (true, false) => {}
-            (false, _) => self.ask_next(mark.flight, now),
+            (false, _) => self.ask_next(mark.place(), now),
         }
     }
 
@@ -454,39 +439,9 @@ impl Forwarder {
         }
     }
 
-    fn land(&mut self, index: u32, answer: Result<Answer, u16>) {
-        let Some(flight) = self.flights.get_mut(index as usize).and_then(Option::take) else {
-            return;
-        };
-        self.free.push(index);
-        self.by_question.remove(&flight.wanted);
-        self.waiting = self.waiting.saturating_sub(flight.waiting.len());
+    fn land(&mut self, index: u32, outcome: Result<Answer, u16>) {
+        let waited = self.flights.land(index, outcome);
+        self.waiting = self.waiting.saturating_sub(waited);
         self.counters.upstream_waiting.set(self.waiting as u64);
-        self.landed.push(Landed {
-            wanted: flight.wanted,
-            waiting: flight.waiting,
-            answer,
-        });
-    }
-
-    fn flight(&mut self, index: u32, serial: u32) -> Option<&mut Flight> {
-        let flight = self.flights.get_mut(index as usize)?.as_mut()?;
-        (flight.serial == serial).then_some(flight)
-    }
-
-    fn flight_of(&mut self, wanted: &Wanted) -> Option<&mut Flight> {
-        let index = *self.by_question.get(wanted)?;
-        self.flights.get_mut(index as usize)?.as_mut()
-    }
-}
-
-impl Landed {
-    /// What is to be kept of it.
-    #[must_use]
-    pub fn to_keep(&self) -> Answer {
-        match &self.answer {
-            Ok(answer) => answer.clone(),
-            Err(code) => Answer::failure(&self.wanted.question, *code, FAILURE_TTL),
-        }
     }
 }

@@ -26,14 +26,17 @@ pub struct Servers {
 
 impl Servers {
     /// The servers of the longest conditional zone that holds the name.
-    pub(super) fn of(&self, name: &[u8]) -> Vec<usize> {
+    pub(super) fn of(&self, name: &[u8]) -> &[usize] {
+        if self.zones.is_empty() {
+            return &self.default;
+        }
         let Some(name) = NameRef::from_wire(name) else {
-            return self.default.clone();
+            return &self.default;
         };
         let zones = self.zones.iter();
         let zone = zones
             .filter(|(zone, _)| name.is_within(zone.as_ref()))
             .max_by_key(|(zone, _)| zone.as_ref().label_count());
-        zone.map_or_else(|| self.default.clone(), |(_, servers)| servers.clone())
+        zone.map_or(&self.default, |(_, servers)| servers)
     }
 }

@@ -49,6 +49,14 @@ pub struct Mark {
     pub sent: u64,
 }
 
+impl Mark {
+    /// Where the flight is, and its serial.
+    #[must_use]
+    pub fn place(&self) -> (u32, u32) {
+        (self.flight, self.serial)
+    }
+}
+
 /// The channel into [`run`].
 #[must_use]
 pub fn channel() -> (mpsc::Sender<TcpAsk>, mpsc::Receiver<TcpAsk>) {

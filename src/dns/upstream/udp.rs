@@ -7,18 +7,27 @@
 //! kernel drops what comes from elsewhere and says when a server's port is
 //! closed.
 //!
+//! Questions gather until [`Pool::flush`]: those that came to us in one batch
+//! leave in one batch, by one socket drawn for it, and so their answers come
+//! back in one.
+//!
 //! It must never reuse an id that is on its way on the same socket.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
 
+use hashbrown::HashTable;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
+use nix::sys::socket::MultiHeaders;
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::tcp::Mark;
+use crate::dns::batch::{self, BATCH, Inbox};
 
 /// Sockets for each server.
 const SOCKETS: usize = 16;
@@ -26,42 +35,19 @@ const SOCKETS: usize = 16;
 const USES: u16 = 256;
 /// or after so many milliseconds,
 const AGE: u64 = 10_000;
-/// and closed so many milliseconds later, when nothing can be on its way.
-const LINGER: u64 = 5_000;
+/// and closed when every answer has come, at the latest so many milliseconds
+/// later: by then no flight waits for one.
+const LINGER: u64 = 2_000;
 
-/// One question on its way.
-#[derive(Debug)]
-pub struct Ticket {
-    /// Which flight it belongs to.
-    pub flight: u32,
-    /// The serial of that flight: places are used again.
-    pub serial: u32,
-    /// Which server was asked.
-    pub server: usize,
-    /// When, in milliseconds.
-    pub sent: u64,
-    /// The question as sent, in random case.
-    pub question: Box<[u8]>,
-}
-
-impl Ticket {
-    /// By which the flight it belongs to is found.
-    pub(super) fn mark(&self) -> Mark {
-        Mark {
-            flight: self.flight,
-            serial: self.serial,
-            server: self.server,
-            sent: self.sent,
-        }
-    }
-}
+/// Ids on their way, and whose they are.
+type Waiting = HashTable<(u16, Mark)>;
 
 struct Socket {
     inner: UdpSocket,
     server: usize,
     uses: u16,
     born: u64,
-    waiting: HashMap<u16, Ticket>,
+    waiting: Waiting,
 }
 
 /// The sockets of one worker.
@@ -70,10 +56,58 @@ pub struct Pool {
     /// The first token that is ours.
     base: usize,
     sockets: Vec<Option<Socket>>,
-    /// Per server: which socket each of its places uses now.
-    places: Vec<[Option<usize>; SOCKETS]>,
+    servers: Vec<Server>,
     /// Sockets that take no more questions, and when they close.
     leaving: Vec<(u64, usize)>,
+    /// Tables of closed sockets, to be used again.
+    tables: Vec<Waiting>,
+    out: Outbox,
+}
+
+/// What is kept for one server.
+#[derive(Clone, Default)]
+struct Server {
+    /// Which socket each of its places uses now.
+    places: [Option<usize>; SOCKETS],
+    /// The place that this batch goes by.
+    drawn: Option<usize>,
+}
+
+/// Questions that leave with the next flush.
+#[derive(Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    questions: Vec<Outgoing>,
+}
+
+struct Outgoing {
+    socket: usize,
+    id: u16,
+    /// Where its bytes are.
+    range: Range<usize>,
+    mark: Mark,
+}
+
+/// The kernel's view of a batch; it cannot leave its thread.
+pub struct Postman(MultiHeaders<()>);
+
+/// How reading a socket ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The batch is full; there may be more.
+    More,
+    /// That was all.
+    All,
+    /// There was nothing.
+    Nothing,
+    /// The server cannot be reached: what is on its way on this socket is lost.
+    Unreachable,
+}
+
+impl Default for Postman {
+    fn default() -> Self {
+        Self(MultiHeaders::preallocate(BATCH, None))
+    }
 }
 
 impl Pool {
@@ -84,73 +118,136 @@ impl Pool {
             registry,
             base,
             sockets: Vec::new(),
-            places: Vec::new(),
+            servers: Vec::new(),
             leaving: Vec::new(),
+            tables: Vec::new(),
+            out: Outbox::default(),
         }
     }
 
-    /// Sends `packet` to a server with an id that `ticket` is then found by.
-    pub fn send(
+    /// Has a question leave with the next flush, under an id that `mark` is then
+    /// found by. `write` appends the packet; its id is filled in here.
+    pub fn post(
         &mut self,
         address: SocketAddr,
-        ticket: Ticket,
-        packet: &mut [u8],
+        mark: Mark,
         random: &mut StdRng,
+        write: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
-        let now = ticket.sent;
-        let index = self.socket_for(ticket.server, address, now, random)?;
+        let index = self.socket_for(mark.server, address, mark.sent, random)?;
         let Some(Some(socket)) = self.sockets.get_mut(index) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let id = std::iter::repeat_with(|| random.next_u32() as u16)
-            .find(|id| !socket.waiting.contains_key(id))
+            .find(|id| socket.find(*id).is_none())
             .unwrap_or_default();
-        if let Some(field) = packet.first_chunk_mut::<2>() {
+        socket.uses += 1;
+        socket
+            .waiting
+            .insert_unique(spread(id), (id, mark), |(id, _)| spread(*id));
+        let from = self.out.bytes.len();
+        write(&mut self.out.bytes);
+        let field = self.out.bytes.get_mut(from..);
+        if let Some(field) = field.and_then(|packet| packet.first_chunk_mut::<2>()) {
             *field = id.to_be_bytes();
         }
-        socket.uses += 1;
-        // An error here is most often the ICMP message about an earlier
-        // question, told late and but once: this one has not been sent yet.
-        if socket.inner.send(packet).is_err() {
-            socket.inner.send(packet)?;
-        }
-        socket.waiting.insert(id, ticket);
+        self.out.questions.push(Outgoing {
+            socket: index,
+            id,
+            range: from..self.out.bytes.len(),
+            mark,
+        });
         Ok(())
     }
 
-    /// The next datagram of the socket under `token`. `None` when there is no
-    /// more; the ticket is missing when nothing was asked under that id.
-    pub fn receive<'b>(&mut self, token: Token, buffer: &'b mut [u8]) -> Option<Received<'b>> {
-        let index = token.0.checked_sub(self.base)?;
-        let socket = self.sockets.get_mut(index)?.as_mut()?;
-        match socket.inner.recv(buffer) {
-            Ok(length) => {
-                let message: &[u8] = buffer.get(..length)?;
-                let id = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id));
-                let ticket = id.and_then(|id| accept(socket, id, message));
-                Some(Received::Message(message, ticket))
+    /// Whether anything waits for a flush.
+    #[must_use]
+    pub fn has_posted(&self) -> bool {
+        !self.out.questions.is_empty()
+    }
+
+    /// Sends what was posted; `failed` hears of each that could not be.
+    pub fn flush(&mut self, postman: &mut Postman, mut failed: impl FnMut(Mark)) {
+        let mut out = std::mem::take(&mut self.out);
+        out.questions.sort_by_key(|question| question.socket);
+        for batch in out.questions.chunk_by(|a, b| a.socket == b.socket) {
+            let socket = batch.first().and_then(|q| self.sockets.get_mut(q.socket));
+            let Some(Some(socket)) = socket else {
+                batch.iter().for_each(|question| failed(question.mark));
+                continue;
+            };
+            for batch in batch.chunks(BATCH) {
+                socket.send(&out.bytes, batch, postman, &mut failed);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-            // ICMP: the port is closed or the way is; all on it are lost.
-            Err(_) => Some(Received::Unreachable(
-                socket.waiting.drain().map(|(_, ticket)| ticket).collect(),
-            )),
         }
+        out.bytes.clear();
+        out.questions.clear();
+        self.out = out;
+        for server in &mut self.servers {
+            server.drawn = None;
+        }
+    }
+
+    /// Reads one batch from the socket under `token`.
+    pub fn read(&mut self, token: Token, inbox: &mut Inbox<()>) -> Read {
+        let Some(socket) = self.socket(token) else {
+            return Read::Nothing;
+        };
+        match inbox.read(socket.inner.as_raw_fd()) {
+            Ok(()) if inbox.is_full() => Read::More,
+            Ok(()) => Read::All,
+            Err(Errno::EAGAIN | Errno::EINTR) => Read::Nothing,
+            Err(_) => Read::Unreachable,
+        }
+    }
+
+    /// Whose question is on its way under `id` on this socket.
+    #[must_use]
+    pub fn whose(&mut self, token: Token, id: u16) -> Option<Mark> {
+        self.socket(token)?.find(id).map(|(_, mark)| *mark)
+    }
+
+    /// The answer to `id` has come: no other is taken.
+    pub fn done(&mut self, token: Token, id: u16) {
+        if let Some(socket) = self.socket(token) {
+            forget(&mut socket.waiting, id);
+        }
+    }
+
+    /// Everything that was on its way on a socket whose server cannot be
+    /// reached.
+    pub fn lost(&mut self, token: Token) -> Vec<Mark> {
+        let socket = self.socket(token);
+        let lost = socket.map(|socket| socket.waiting.drain().map(|(_, mark)| mark).collect());
+        lost.unwrap_or_default()
     }
 
     /// Closes sockets whose last answer cannot come any more.
     pub fn sweep(&mut self, now: u64) {
         let Self {
-            leaving, sockets, ..
+            leaving,
+            sockets,
+            tables,
+            ..
         } = self;
         leaving.retain(|(when, index)| {
-            let stays = now < *when;
-            if !stays && let Some(place) = sockets.get_mut(*index) {
-                *place = None;
+            let Some(place) = sockets.get_mut(*index) else {
+                return false;
+            };
+            let waits = place.as_ref().is_some_and(|s| !s.waiting.is_empty());
+            let stays = now < *when && waits;
+            if !stays && let Some(socket) = place.take() {
+                let mut table = socket.waiting;
+                table.clear();
+                tables.push(table);
             }
             stays
         });
+    }
+
+    fn socket(&mut self, token: Token) -> Option<&mut Socket> {
+        let index = token.0.checked_sub(self.base)?;
+        self.sockets.get_mut(index)?.as_mut()
     }
 
     fn socket_for(
@@ -160,16 +257,16 @@ impl Pool {
         now: u64,
         random: &mut StdRng,
     ) -> io::Result<usize> {
-        if self.places.len() <= server {
-            self.places.resize(server + 1, [None; SOCKETS]);
+        if self.servers.len() <= server {
+            self.servers.resize(server + 1, Server::default());
         }
-        let place = random.next_u32() as usize % SOCKETS;
-        let current = self
-            .places
-            .get(server)
-            .and_then(|p| p.get(place))
-            .copied()
-            .flatten();
+        let Some(its) = self.servers.get_mut(server) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let place = *its
+            .drawn
+            .get_or_insert_with(|| random.next_u32() as usize % SOCKETS);
+        let current = its.places.get(place).copied().flatten();
         if let Some(index) = current
             && let Some(Some(socket)) = self.sockets.get(index)
             && socket.server == server
@@ -180,12 +277,13 @@ impl Pool {
             self.leaving.push((now + LINGER, index));
             // Should no new one open, this one must not be closed twice: by
             // then its number may be another's.
-            if let Some(slot) = self.places.get_mut(server).and_then(|p| p.get_mut(place)) {
+            if let Some(slot) = its.places.get_mut(place) {
                 *slot = None;
             }
         }
         let index = self.open_socket(server, address, now)?;
-        if let Some(slot) = self.places.get_mut(server).and_then(|p| p.get_mut(place)) {
+        let its = self.servers.get_mut(server);
+        if let Some(slot) = its.and_then(|its| its.places.get_mut(place)) {
             *slot = Some(index);
         }
         Ok(index)
@@ -217,28 +315,50 @@ impl Pool {
                 server,
                 uses: 0,
                 born: now,
-                waiting: HashMap::new(),
+                waiting: self.tables.pop().unwrap_or_default(),
             });
         }
         Ok(index)
     }
 }
 
-/// What came in.
-pub enum Received<'b> {
-    /// A datagram, with the question it may answer.
-    Message(&'b [u8], Option<Ticket>),
-    /// The server cannot be reached; these questions are lost.
-    Unreachable(Vec<Ticket>),
+impl Socket {
+    fn find(&self, id: u16) -> Option<&(u16, Mark)> {
+        self.waiting.find(spread(id), |(other, _)| *other == id)
+    }
+
+    /// Sends one batch, whatever happens to each.
+    fn send(
+        &mut self,
+        bytes: &[u8],
+        batch: &[Outgoing],
+        Postman(headers): &mut Postman,
+        failed: &mut impl FnMut(Mark),
+    ) {
+        let mut packets: [&[u8]; BATCH] = [&[]; BATCH];
+        for (packet, question) in packets.iter_mut().zip(batch) {
+            *packet = bytes.get(question.range.clone()).unwrap_or_default();
+        }
+        let to = [None; BATCH];
+        let to = to.get(..batch.len()).unwrap_or_default();
+        // A first error is most often the ICMP message about an earlier
+        // question, told late and but once: this one has not been sent.
+        batch::send(self.inner.as_raw_fd(), headers, &packets, to, 2, |place| {
+            if let Some(question) = batch.get(place) {
+                forget(&mut self.waiting, question.id);
+                failed(question.mark);
+            }
+        });
+    }
 }
 
-/// Takes the ticket if the message echoes its question; the case is for the
-/// caller to judge. A wrong echo leaves the ticket: the true answer may follow.
-fn accept(socket: &mut Socket, id: u16, message: &[u8]) -> Option<Ticket> {
-    let ticket = socket.waiting.get(&id)?;
-    let echo = message.get(12..12 + ticket.question.len())?;
-    if !echo.eq_ignore_ascii_case(&ticket.question) {
-        return None;
+fn forget(waiting: &mut Waiting, id: u16) {
+    if let Ok(found) = waiting.find_entry(spread(id), |(other, _)| *other == id) {
+        found.remove();
     }
-    socket.waiting.remove(&id)
+}
+
+/// An id as a hash: ids are random already, the table wants bits everywhere.
+fn spread(id: u16) -> u64 {
+    u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -48,7 +48,7 @@ pub(crate) fn description(schoolgate: &str) -> Vec<String> {
         format!("{}; Schoolgate {schoolgate}", now.strftime("%d %B %Y, %H:%M UTC")),
         format!(
             "{} × {model}, {} GiB, Linux {}",
-            cores().len(),
+            cpu.lines().filter(|line| line.starts_with("processor")).count(),
             kilobytes.unwrap_or(0) >> 20,
             kernel.trim()
         ),

@@ -96,6 +96,7 @@ fn one(
 ) -> anyhow::Result<()> {
     let started = ground.start(peer)?;
     write!(out, " up in {} ms;", started.took.as_millis())?;
+    out.flush()?;
     for load in ground.options.loads() {
         if load == Load::Miss && !peer.answers() {
             continue;

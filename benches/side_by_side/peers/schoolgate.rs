@@ -43,11 +43,14 @@ impl School {
         })
     }
 
-    /// Writes the policy: whoever asks is a pupil.
+    /// Writes the policy: whoever asks is a pupil. Left to itself, it says of an
+    /// advert's name that it has no address and of any other that there is none;
+    /// here it is to say what the peers say.
     pub(crate) fn put_policy(&self, categories: &[&str], remark: &str) -> anyhow::Result<()> {
         let policy = format!(
             "# {remark}\nschool = \"Side by side\"\ntimezone = \"Europe/London\"\nunknown = \"pupil\"\n\
-             [groups.pupil]\nnetworks = [\"127.0.0.0/8\"]\nblock = [{}]\n",
+             [groups.pupil]\nnetworks = [\"127.0.0.0/8\"]\nblock = [{}]\n\
+             answer = \"nxdomain\"\n",
             quoted(categories)
         );
         // Whoever reads it meanwhile gets the one or the other.

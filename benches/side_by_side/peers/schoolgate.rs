@@ -1,0 +1,141 @@
+//! Schoolgate, with everything on that a school has on: the lists by category,
+//! the metrics, and the log at its usual level.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, io};
+
+use anyhow::{Context, bail};
+
+use super::put;
+use crate::child::{Cores, free_port, run};
+
+/// A school's folder.
+pub(crate) struct School {
+    pub(crate) folder: PathBuf,
+    pub(crate) program: PathBuf,
+    metrics: u16,
+}
+
+impl School {
+    /// A folder with the lists of `lists`, which stay where they are.
+    pub(crate) fn new(folder: &Path, program: &Path, lists: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)?;
+        for entry in fs::read_dir(lists).with_context(|| lists.display().to_string())? {
+            let entry = entry?;
+            let (from, to) = (entry.path().canonicalize()?, folder.join(entry.file_name()));
+            // The sources are ours to add to.
+            if entry.file_name() == "sources.toml" {
+                fs::copy(from, to)?;
+            } else {
+                symlink(from, to)?;
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            program: program.to_owned(),
+            metrics: free_port()?,
+        })
+    }
+
+    /// Writes the policy: whoever asks is a pupil. Left to itself, it says of an
+    /// advert's name that it has no address and of any other that there is none;
+    /// here it is to say what the peers say.
+    pub(crate) fn put_policy(&self, categories: &[&str], remark: &str) -> anyhow::Result<()> {
+        let policy = format!(
+            "# {remark}\nschool = \"Side by side\"\ntimezone = \"Europe/London\"\nunknown = \"pupil\"\n\
+             [groups.pupil]\nnetworks = [\"127.0.0.0/8\"]\nblock = [{}]\n\
+             answer = \"nxdomain\"\n",
+            quoted(categories)
+        );
+        // Whoever reads it meanwhile gets the one or the other.
+        fs::rename(put(&self.folder, "policy.new", &policy)?, self.folder.join("policy.toml"))?;
+        put(&self.folder, "devices.csv", "id,name,mac,ip,group,owner,kind\n")?;
+        Ok(())
+    }
+
+    /// Writes the machine's settings.
+    pub(crate) fn put_settings(
+        &self,
+        port: u16,
+        upstream: u16,
+        threads: u32,
+        routers: &[&str],
+    ) -> anyhow::Result<()> {
+        let mut settings = format!(
+            "state_dir = \"state\"\n[listen]\ndns = [\"127.0.0.1:{port}\"]\n\
+             metrics = \"127.0.0.1:{}\"\nthreads = {threads}\n[clients]\nallow = [\"127.0.0.0/8\"]\n",
+            self.metrics
+        );
+        writeln!(settings, "routers = [{}]", quoted(routers))?;
+        writeln!(settings, "[upstream]\nservers = [\"udp://127.0.0.1:{upstream}\"]")?;
+        put(&self.folder, "schoolgate.toml", &settings)?;
+        Ok(())
+    }
+
+    /// Compiles the lists.
+    pub(crate) fn refresh(&self, cores: &Cores) -> anyhow::Result<()> {
+        let log = self.folder.join("refresh.log");
+        run(&self.command("refresh"), cores, &log, Duration::from_secs(300))?;
+        Ok(())
+    }
+
+    pub(crate) fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(verb).arg("--config").arg(&self.folder);
+        command
+    }
+
+    /// The page of numbers.
+    pub(crate) fn metrics(&self) -> anyhow::Result<Metrics> {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.metrics));
+        let second = Duration::from_secs(1);
+        let mut stream = TcpStream::connect_timeout(&address, second)?;
+        stream.set_read_timeout(Some(second * 5))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        match page.split_once("\r\n\r\n") {
+            Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(Metrics(body.to_owned())),
+            _ => bail!("the metrics cannot be read"),
+        }
+    }
+
+    /// Which generation of lists is in force.
+    pub(crate) fn generation(&self) -> io::Result<String> {
+        fs::read_to_string(self.pointer())
+    }
+
+    /// Puts another in force, as `refresh` does at its end.
+    pub(crate) fn put_in_force(&self, generation: &str) -> io::Result<()> {
+        let new = self.pointer().with_extension("new");
+        fs::write(&new, generation)?;
+        fs::rename(new, self.pointer())
+    }
+
+    fn pointer(&self) -> PathBuf {
+        self.folder.join("state/lists/current")
+    }
+}
+
+/// The numbers of one moment.
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// The sum of the rows that begin with `start`.
+    pub(crate) fn sum(&self, start: &str) -> f64 {
+        let rows = self.0.lines().filter(|line| line.starts_with(start));
+        rows.filter_map(|row| row.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
+    }
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    words.join(", ")
+}

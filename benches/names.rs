@@ -52,8 +52,7 @@ pub(crate) fn listed(count: usize) -> impl Iterator<Item = String> {
     (0..count as u64).map(|number| match (number % 8, mix(number) >> 60) {
         // The name before it is listed too.
         (7, 0..=7) => format!("www.{}", registered(number - 1)),
-        (6, _) => registered(number),
-        (_, 0..=8) => registered(number),
+        (6, _) | (_, 0..=8) => registered(number),
         (_, 9..=13) => format!("{}.{}", pick(&HOSTS, number, 7), registered(number)),
         _ => format!("{}.{}", core(number), pick(&PLATFORMS, number, 7)),
     })

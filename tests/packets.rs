@@ -18,6 +18,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 mod agreement;
+mod allocations;
 mod answers;
 mod any;
 mod bench;

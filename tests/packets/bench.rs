@@ -25,7 +25,7 @@ use schoolgate::policy::decision::Layer;
 use schoolgate::policy::group::Network;
 use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::read::rows;
-use schoolgate::querylog::recorder::recorder;
+use schoolgate::querylog::recorder::{Drops, recorder};
 use schoolgate::querylog::row::Row;
 use schoolgate::querylog::writer::{Settings, Writer};
 use tempfile::TempDir;
@@ -86,6 +86,8 @@ pub(crate) struct Bench {
     pub(crate) live: Arc<ArcSwapOption<Policy>>,
     pub(crate) lists: Arc<Lists>,
     pub(crate) now: Now,
+    /// What the log could not take.
+    pub(crate) drops: Arc<Drops>,
     writer: Writer,
     state: TempDir,
 }
@@ -115,9 +117,15 @@ pub(crate) fn wall(text: &str) -> Timestamp {
 impl Bench {
     /// A school that is open: Tuesday, 10:00, lessons.
     pub(crate) fn new() -> Self {
+        Self::with(Limiter::new(0, 0), 1 << 24)
+    }
+
+    /// The same with a limit on its devices and a log ring of so many bytes.
+    pub(crate) fn with(limiter: Limiter, ring: usize) -> Self {
         let state = tempfile::tempdir().unwrap();
         let lists = sample::compile(state.path(), SOURCES, &LISTED).unwrap();
-        let (recorder, outlet) = recorder(1 << 24);
+        let (recorder, outlet) = recorder(ring);
+        let drops = Arc::clone(recorder.drops());
         let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
         let settings = Settings::new(state.path().join("querylog"), zone);
         let live = Arc::new(ArcSwapOption::empty());
@@ -131,7 +139,7 @@ impl Bench {
         let pipeline = Pipeline::new(
             Arc::new(desk(Arc::clone(&live))),
             Cache::new(limits),
-            Limiter::new(0, 0),
+            limiter,
             Arc::new(Counters::default()),
             recorder,
         );
@@ -143,6 +151,7 @@ impl Bench {
                 ms: 1_000_000,
                 wall: wall("2026-09-08T10:00:00"),
             },
+            drops,
             writer: Writer::new(settings, vec![outlet]),
             state,
         };
@@ -183,14 +192,11 @@ impl Bench {
     }
 
     pub(crate) fn send(&mut self, packet: &[u8], from: &str) -> Came {
-        let from = From {
-            address: SocketAddr::new(from.parse::<IpAddr>().unwrap(), 4242),
-            transport: Transport::Udp,
-            route: 0,
-            local: None,
-        };
         let mut out = Vec::new();
-        match self.pipeline.begin(packet, from, self.now, &mut out) {
+        match self
+            .pipeline
+            .begin(packet, sender(from), self.now, &mut out)
+        {
             Step::Reply | Step::ReplyAndRefresh(_) => Came::Reply(out),
             Step::Ask(pending) => Came::Asked(pending),
             Step::Ignore => Came::Silence,
@@ -259,6 +265,16 @@ impl Bench {
         let folder = self.state.path().join("querylog");
         let all = rows(&folder, &zone, Filter::default()).unwrap();
         all.map(Result::unwrap).collect()
+    }
+}
+
+/// Over UDP from this address.
+pub(crate) fn sender(address: &str) -> From {
+    From {
+        address: SocketAddr::new(address.parse::<IpAddr>().unwrap(), 4242),
+        transport: Transport::Udp,
+        route: 0,
+        local: None,
     }
 }
 

@@ -273,8 +273,8 @@ mod tests {
             assert_eq!(crowded.find(hash), Some(membership));
         }
         assert_eq!(crowded.find(u64::MAX - 500), None);
-        let zero = table(&[(0, 0), (1 << 60, 0)]).unwrap();
-        assert_eq!((zero.find(0), zero.find(1 << 60)), (Some(0), Some(0)));
+        let zero = table(&[(0, 0), (1 << 63, 0)]).unwrap();
+        assert_eq!((zero.find(0), zero.find(1 << 63)), (Some(0), Some(0)));
         assert_eq!(zero.find(2), None);
     }
 
@@ -282,9 +282,9 @@ mod tests {
     fn names_that_cannot_be_told_apart_make_no_table() {
         assert!(table(&[(5, 1), (9, 2), (5, 3)]).is_none());
         // The same fingerprint elsewhere is another entry.
-        let apart = table(&[(5, 1), (5 | 1 << 60, 2)]).unwrap();
+        let apart = table(&[(5, 1), (5 | 1 << 63, 2)]).unwrap();
         assert_eq!(apart.find(5), Some(1));
-        assert_eq!(apart.find(5 | 1 << 60), Some(2));
+        assert_eq!(apart.find(5 | 1 << 63), Some(2));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use fst::raw::Fst;
 use memmap2::Mmap;
 use schoolgate::lists::category::Category;
 use schoolgate::lists::lookup::{
-    Class, Entry, Lists, Mandatory, Parts, Scope, Source, keyed_hash, reversed_key,
+    Class, Entry, Index, Lists, Mandatory, Parts, Scope, Source, keyed_hash, reversed_key,
 };
 use schoolgate::name::Name;
 
@@ -81,7 +81,8 @@ pub(crate) fn parse(text: &str) -> Arc<Lists> {
     }
     Arc::new(Lists::new(Parts {
         generation: "demo".into(),
-        names: mapped(names),
+        names: names.len() as u64,
+        index: Index::Exact(mapped(names)),
         mandatory: Some(Mandatory {
             hashes: mapped(hashes),
             key: KEY,

@@ -13,8 +13,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schoolgate::lists::addresses::AddressRange;
 use schoolgate::lists::admit::{MustResolve, SHIPPED};
-use schoolgate::lists::lookup::AddressRange;
 use schoolgate::lists::names::readable;
 use schoolgate::lists::parse::{Parsed, Refusal, parse};
 use schoolgate::lists::source::{self, SourceSpec};

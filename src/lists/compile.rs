@@ -18,13 +18,16 @@ use std::path::Path;
 
 use fst::raw::Builder;
 
+use super::addresses::AddressRange;
 use super::durable;
 use super::generation::{
-    self, FORMAT, FileFacts, MANDATORY_FILE, Manifest, NAMES_FILE, SourceFacts,
+    self, FORMAT, FileFacts, MANDATORY_FILE, MANDATORY_TABLE, Manifest, NAMES_FILE, NAMES_TABLE,
+    SourceFacts, TableFacts, TablesFacts,
 };
-use super::lookup::{AddressRange, Entry, HASH_LEN, Scope, Source};
-use super::mandatory::{HashedEntry, Key, key_check};
-use super::names::Names;
+use super::lookup::{Entry, Scope, Source};
+use super::mandatory::{Hashed, HashedEntry, Key, key_check};
+use super::names::{self, Names};
+use super::table::{self, LabelCounts, NameHash};
 
 const PROGRESS_EVERY: u64 = 1 << 16;
 
@@ -40,8 +43,8 @@ pub struct Contribution {
 pub enum Content {
     /// Names and addresses that anyone may read, sorted.
     Open(Names, Vec<AddressRange>),
-    /// The hashed form of a mandatory list, sorted.
-    Hashed(Vec<HashedEntry>),
+    /// The hashed form of a mandatory list.
+    Hashed(Hashed),
     /// It has never come.
     Nothing,
 }
@@ -84,16 +87,21 @@ pub fn compile(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Compiled, CompileError> {
     let building = generation::begin(lists_dir)?;
+    let hash = NameHash::of_installation(key);
     let mut sets = Sets::default();
-    let (names, redundant) = merge_names(&building, contributions, &mut sets, progress)?;
+    let names = merge_names(&building, contributions, hash, &mut sets, progress)?;
     let addresses = merge_addresses(contributions, &mut sets)?;
-    let mandatory = merge_hashes(&building, contributions, &mut sets)?;
+    let (mandatory, mandatory_table) = merge_hashes(&building, contributions, &mut sets)?.unzip();
     let manifest = Manifest {
         format: FORMAT,
-        key_check: mandatory.as_ref().map(|_| key_check(key)),
-        names: names.clone(),
+        key_check: Some(key_check(key)),
+        names: names.index.clone(),
         mandatory: mandatory.clone(),
-        redundant,
+        tables: names.table.map(|names| TablesFacts {
+            names,
+            mandatory: mandatory_table.flatten(),
+        }),
+        redundant: names.redundant,
         sources: contributions.iter().map(|c| facts_of(&c.source)).collect(),
         memberships: sets.all,
         addresses,
@@ -101,10 +109,10 @@ pub fn compile(
     let generation = generation::publish(lists_dir, &building, &manifest)?;
     Ok(Compiled {
         generation,
-        names: names.entries,
+        names: names.index.entries,
         mandatory: mandatory.map_or(0, |facts| facts.entries),
-        redundant,
-        bytes: names.bytes,
+        redundant: names.redundant,
+        bytes: names.index.bytes,
     })
 }
 
@@ -154,12 +162,20 @@ fn number_of(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }
 
+/// The names of all sources, merged.
+struct MergedNames {
+    index: FileFacts,
+    table: Option<TableFacts>,
+    redundant: u64,
+}
+
 fn merge_names(
     building: &Path,
     contributions: &[Contribution],
+    hash: NameHash,
     sets: &mut Sets,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(FileFacts, u64), CompileError> {
+) -> Result<MergedNames, CompileError> {
     let lists: Vec<_> = contributions
         .iter()
         .map(|c| match &c.content {
@@ -167,7 +183,7 @@ fn merge_names(
             _ => None,
         })
         .collect();
-    let total = lists.iter().flatten().map(|names| names.len() as u64).sum();
+    let total: usize = lists.iter().flatten().map(|names| names.len()).sum();
     let mut heads: BinaryHeap<_> = BinaryHeap::new();
     let head = |source: usize, at: usize| {
         let (key, scope) = lists.get(source).copied().flatten()?.entry(at)?;
@@ -176,6 +192,8 @@ fn merge_names(
     heads.extend((0..lists.len()).filter_map(|source| head(source, 0)));
     let path = building.join(NAMES_FILE);
     let mut index = Builder::new(BufWriter::new(durable::create(&path)?))?;
+    let mut table = table::Builder::with_capacity(total);
+    let (mut wire, mut labels) = (Vec::new(), LabelCounts::default());
     let mut above = Ancestors::default();
     let (mut done, mut kept, mut redundant) = (0, 0, 0);
     while let Some(Reverse((key, ..))) = heads.peek() {
@@ -192,7 +210,7 @@ fn merge_names(
             });
             done += 1;
             if done % PROGRESS_EVERY == 0 {
-                progress(done, total);
+                progress(done, total as u64);
             }
         }
         let entries = tidy(entries);
@@ -201,11 +219,18 @@ fn merge_names(
             continue;
         }
         above.push(key, &entries);
-        index.insert(key, u64::from(sets.number(entries)?))?;
+        let number = sets.number(entries)?;
+        index.insert(key, u64::from(number))?;
+        labels = labels.with(names::wire_form(key, &mut wire));
+        table.push(hash.of(&wire), number);
         kept += 1;
     }
-    finish_index(index)?;
-    Ok((FileFacts::of(&path, kept)?, redundant))
+    finish(index.into_inner()?)?;
+    Ok(MergedNames {
+        index: FileFacts::of(&path, kept)?,
+        table: write_table(&building.join(NAMES_TABLE), table, labels, kept)?,
+        redundant,
+    })
 }
 
 /// The listed names on the way from the root to the name at hand.
@@ -271,24 +296,21 @@ fn merge_addresses(
         .collect()
 }
 
+/// The index of the mandatory class and its table; none if there is no entry.
+type MergedHashes = Option<(FileFacts, Option<TableFacts>)>;
+
 fn merge_hashes(
     building: &Path,
     contributions: &[Contribution],
     sets: &mut Sets,
-) -> Result<Option<FileFacts>, CompileError> {
-    let mut all: Vec<([u8; HASH_LEN], Entry)> = Vec::new();
+) -> Result<MergedHashes, CompileError> {
+    let mut all: Vec<(HashedEntry, u16)> = Vec::new();
+    let mut labels = LabelCounts::default();
     for (source, contribution) in contributions.iter().enumerate() {
-        if let Content::Hashed(entries) = &contribution.content {
+        if let Content::Hashed(list) = &contribution.content {
             let source = number_of(source);
-            all.extend(entries.iter().map(|(hash, scope)| {
-                (
-                    *hash,
-                    Entry {
-                        source,
-                        scope: *scope,
-                    },
-                )
-            }));
+            all.extend(list.entries.iter().map(|entry| (*entry, source)));
+            labels = labels.union(list.labels);
         }
     }
     if all.is_empty() {
@@ -297,26 +319,47 @@ fn merge_hashes(
     all.sort_unstable();
     let path = building.join(MANDATORY_FILE);
     let mut index = Builder::new(BufWriter::new(durable::create(&path)?))?;
-    let mut kept = 0;
-    for same in all.chunk_by(|a, b| a.0 == b.0) {
-        let Some((hash, _)) = same.first() else {
+    let (mut table, mut kept) = (table::Builder::default(), 0);
+    for same in all.chunk_by(|a, b| a.0.hash == b.0.hash) {
+        let Some((first, _)) = same.first() else {
             continue;
         };
-        let entries = tidy(same.iter().map(|(_, entry)| *entry).collect());
-        index.insert(hash, u64::from(sets.number(entries)?))?;
+        let entries = same.iter().map(|(entry, source)| Entry {
+            source: *source,
+            scope: entry.scope,
+        });
+        let number = sets.number(tidy(entries.collect()))?;
+        index.insert(first.hash, u64::from(number))?;
+        table.push(first.quick, number);
         kept += 1;
     }
-    finish_index(index)?;
-    FileFacts::of(&path, kept).map(Some).map_err(Into::into)
+    finish(index.into_inner()?)?;
+    let index = FileFacts::of(&path, kept)?;
+    let table = write_table(&building.join(MANDATORY_TABLE), table, labels, kept)?;
+    Ok(Some((index, table)))
 }
 
-fn finish_index(index: Builder<BufWriter<File>>) -> Result<(), CompileError> {
-    let file = index
-        .into_inner()?
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    Ok(())
+/// Writes a table, if its names can be told apart.
+fn write_table(
+    path: &Path,
+    table: table::Builder,
+    labels: LabelCounts,
+    entries: u64,
+) -> Result<Option<TableFacts>, CompileError> {
+    let mut out = BufWriter::new(durable::create(path)?);
+    let shape = table.write(labels, &mut out)?;
+    finish(out)?;
+    let Some(shape) = shape else {
+        durable::remove_if_any(path)?;
+        return Ok(None);
+    };
+    let file = FileFacts::of(path, entries)?;
+    Ok(Some(TableFacts { file, shape }))
+}
+
+fn finish(out: BufWriter<File>) -> io::Result<()> {
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()
 }
 
 fn facts_of(source: &Source) -> SourceFacts {

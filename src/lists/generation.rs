@@ -17,11 +17,14 @@ use serde::{Deserialize, Serialize};
 use super::durable;
 use super::lookup::{Class, Entry};
 use super::mandatory::hex;
+use super::table::Shape;
 
 /// The pointer to the generation in force.
 pub(super) const CURRENT: &str = "current";
 pub(super) const NAMES_FILE: &str = "names.fst";
 pub(super) const MANDATORY_FILE: &str = "mandatory.fst";
+pub(super) const NAMES_TABLE: &str = "names.table";
+pub(super) const MANDATORY_TABLE: &str = "mandatory.table";
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 pub(super) const FORMAT: u32 = 1;
 const BUILDING: &str = ".building";
@@ -33,6 +36,10 @@ pub(super) struct Manifest {
     pub(super) format: u32,
     pub(super) names: FileFacts,
     pub(super) mandatory: Option<FileFacts>,
+    /// The same as flat tables. They are an addition: a generation may have none,
+    /// and a version that does not know them reads the rest.
+    #[serde(default)]
+    pub(super) tables: Option<TablesFacts>,
     /// By which the key of the hashes is known again.
     pub(super) key_check: Option<String>,
     pub(super) redundant: u64,
@@ -50,10 +57,38 @@ pub(super) struct FileFacts {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TablesFacts {
+    pub(super) names: TableFacts,
+    pub(super) mandatory: Option<TableFacts>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TableFacts {
+    pub(super) file: FileFacts,
+    pub(super) shape: Shape,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SourceFacts {
     pub(super) id: String,
     pub(super) category: String,
     pub(super) class: Class,
+}
+
+impl Manifest {
+    /// Every file of the generation beside the manifest.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &FileFacts)> {
+        let tables = self.tables.as_ref();
+        let mandatory_table = tables.and_then(|t| t.mandatory.as_ref());
+        [
+            (NAMES_FILE, Some(&self.names)),
+            (MANDATORY_FILE, self.mandatory.as_ref()),
+            (NAMES_TABLE, tables.map(|t| &t.names.file)),
+            (MANDATORY_TABLE, mandatory_table.map(|t| &t.file)),
+        ]
+        .into_iter()
+        .filter_map(|(name, facts)| Some((name, facts?)))
+    }
 }
 
 impl FileFacts {
@@ -118,11 +153,7 @@ fn is_whole(folder: &Path, manifest: &Manifest) -> bool {
     };
     let wanted = serde_json::to_vec(manifest).unwrap_or_default();
     fs::read(folder.join(MANIFEST_FILE)).is_ok_and(|found| found == wanted)
-        && same(NAMES_FILE, &manifest.names)
-        && manifest
-            .mandatory
-            .as_ref()
-            .is_none_or(|facts| same(MANDATORY_FILE, facts))
+        && manifest.files().all(|(name, facts)| same(name, facts))
 }
 
 /// Keeps the newest generations. One that holds in the clear what has become

@@ -1,14 +1,21 @@
 //! A compiled generation → [`Lists`], ready to be asked.
 //!
-//! The files are mapped, not read: the index is shared with the page cache and
-//! a start takes milliseconds. Every byte is checked once against the hashes in
-//! the manifest before the first question, because the index trusts its file.
+//! Every byte that is used is checked once against the hashes in the manifest
+//! before the first question, because a look-up trusts its file.
+//!
+//! A flat table is read into memory: it is asked at every question and in no
+//! order, so a page of it that the system had dropped would make a question wait
+//! for the disk, and a worker with it. What is seldom asked is mapped: the exact
+//! index of names only where there is no table, and the mandatory one. Both are
+//! checked by reading, which leaves nothing of them in memory that is not used.
+//! On a box with too little memory for the table the system swaps or kills; it
+//! takes 12 bytes a name.
 //!
 //! There is no empty generation to fall back to: without lists the appliance
 //! gives no answers, rather than unfiltered ones.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,16 +23,21 @@ use std::time::SystemTime;
 
 use fst::raw::Fst;
 use jiff::Timestamp;
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap, MmapMut};
 
+use super::addresses::{AddressRange, address_number};
 use super::category::Category;
 use super::durable;
 use super::generation::{
-    CURRENT, FORMAT, FileFacts, MANDATORY_FILE, MANIFEST_FILE, Manifest, NAMES_FILE,
-    generation_name,
+    CURRENT, FORMAT, FileFacts, MANDATORY_FILE, MANDATORY_TABLE, MANIFEST_FILE, Manifest,
+    NAMES_FILE, NAMES_TABLE, TableFacts, generation_name,
 };
-use super::lookup::{AddressRange, Lists, Mandatory, Parts, Source, address_number};
-use super::mandatory::{hex, key_check};
+use super::lookup::{Index, Lists, Mandatory, Parts, Source, Tables};
+use super::mandatory::{Key, hex, key_check};
+use super::table::{NameHash, Table};
+
+/// So much of a table is read before it is hashed: it is still in the cache then.
+const PIECE: usize = 256 << 10;
 
 /// Why there are no lists.
 #[derive(Debug, thiserror::Error)]
@@ -61,17 +73,19 @@ pub fn open(state_dir: &Path) -> Result<Arc<Lists>, LoadError> {
     let lists_dir = lists_dir(state_dir);
     let (folder, manifest) = manifest(&lists_dir)?;
     let generation = folder.file_name().unwrap_or_default().to_string_lossy();
-    let names = index(&folder.join(NAMES_FILE), &manifest.names)?;
+    let key = key(&lists_dir, manifest.key_check.as_deref());
+    let index = names(&folder, &manifest, key.as_ref().ok())?;
     let mandatory = match &manifest.mandatory {
         Some(facts) => Some(Mandatory {
-            hashes: index(&folder.join(MANDATORY_FILE), facts)?,
-            key: key(&lists_dir, manifest.key_check.as_deref())?,
+            hashes: mapped(&folder.join(MANDATORY_FILE), facts)?,
+            key: key?,
         }),
         None => None,
     };
     let parts = Parts {
         generation: generation.as_ref().into(),
-        names,
+        names: manifest.names.entries,
+        index,
         mandatory,
         addresses: manifest
             .addresses
@@ -142,28 +156,67 @@ pub(super) fn manifest(lists_dir: &Path) -> Result<(PathBuf, Manifest), LoadErro
     Ok((folder, manifest))
 }
 
-fn index(path: &Path, facts: &FileFacts) -> Result<Fst<Mmap>, LoadError> {
+/// The tables, or the exact index where there are none or they have been made
+/// with a key that is no more.
+fn names(folder: &Path, manifest: &Manifest, key: Option<&Key>) -> Result<Index, LoadError> {
+    let (Some(facts), Some(key)) = (&manifest.tables, key) else {
+        return mapped(&folder.join(NAMES_FILE), &manifest.names).map(Index::Exact);
+    };
+    let mandatory = facts.mandatory.as_ref();
+    let mandatory = mandatory.map(|facts| table(&folder.join(MANDATORY_TABLE), facts));
+    Ok(Index::Tables(Tables {
+        hash: NameHash::of_installation(key),
+        names: table(&folder.join(NAMES_TABLE), &facts.names)?,
+        mandatory: mandatory.transpose()?,
+    }))
+}
+
+fn table(path: &Path, facts: &TableFacts) -> Result<Table, LoadError> {
+    let io = |error| LoadError::Io(path.to_owned(), error);
+    let damaged = || LoadError::Damaged(path.to_owned());
+    let mut file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.len() != facts.file.bytes {
+        return Err(damaged());
+    }
+    let bytes = usize::try_from(facts.file.bytes).map_err(|_| damaged())?;
+    let mut slots = MmapMut::map_anon(bytes).map_err(io)?;
+    // Every look is at another page. Where there are no large ones it does
+    // without.
+    let _ = slots.advise(Advice::HugePage);
+    let mut hasher = blake3::Hasher::new();
+    for piece in slots.chunks_mut(PIECE) {
+        file.read_exact(piece).map_err(io)?;
+        hasher.update(piece);
+    }
+    if hex(hasher.finalize().as_bytes()) != facts.file.blake3 {
+        return Err(damaged());
+    }
+    let slots = slots.make_read_only().map_err(io)?;
+    Table::new(slots, facts.shape).ok_or_else(damaged)
+}
+
+fn mapped(path: &Path, facts: &FileFacts) -> Result<Fst<Mmap>, LoadError> {
     let io = |error| LoadError::Io(path.to_owned(), error);
     let damaged = || LoadError::Damaged(path.to_owned());
     let file = File::open(path).map_err(io)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&file).map_err(io)?;
+    if hex(hasher.finalize().as_bytes()) != facts.blake3 {
+        return Err(damaged());
+    }
     #[expect(
         unsafe_code,
         reason = "the file is written once under a name of its own, only unlinked \
                   afterwards, and readable by its owner alone: nobody changes it under us"
     )]
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-    if hex(blake3::hash(&map).as_bytes()) != facts.blake3 {
-        return Err(damaged());
-    }
-    let fst = Fst::new(map).map_err(|_| damaged())?;
-    fst.verify().map_err(|_| damaged())?;
-    Ok(fst)
+    Fst::new(map).map_err(|_| damaged())
 }
 
-fn key(lists_dir: &Path, expected: Option<&str>) -> Result<[u8; 32], LoadError> {
+fn key(lists_dir: &Path, expected: Option<&str>) -> Result<Key, LoadError> {
     let path = lists_dir.join("key");
     let bytes = std::fs::read(&path).map_err(|e| LoadError::Io(path.clone(), e))?;
-    match <[u8; 32]>::try_from(bytes.as_slice()) {
+    match Key::try_from(bytes.as_slice()) {
         Ok(key) if expected == Some(&key_check(&key)) => Ok(key),
         _ => Err(LoadError::Key(path)),
     }

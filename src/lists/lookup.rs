@@ -1,12 +1,18 @@
 //! Name → what the lists say of it: one walk, top-level label first.
 //!
-//! A generation is an FST from reversed names (`com.example`) to an index into
-//! a table of memberships, plus a second FST for the mandatory class keyed by a
-//! hash, so that its names are nowhere in the clear. Keys have no separator at
-//! the end: the walk asks for an entry only where a label ends, and gathers
-//! every ancestor's entry on its way.
+//! A generation's names are asked in one of two forms. The flat tables
+//! (`table.rs`) are the quick one: a hash and a look for the name and each of
+//! its ancestors. The exact index is an FST from reversed names (`com.example`)
+//! to a number of a membership; it is what the command line can enumerate, and
+//! it is walked where there are no tables. Its keys have no separator at the
+//! end: the walk asks for an entry only where a label ends, and gathers every
+//! ancestor's entry on its way. Both say the same, and a test holds it.
 //!
-//! It does no I/O and allocates nothing. It relies on the checksum having been
+//! The mandatory class is a second FST, keyed by a hash, so that its names are
+//! nowhere in the clear. That hash is dear, so a table of a cheaper one,
+//! keyed too, says first whom to ask for; the FST has the word.
+//!
+//! It does no I/O and allocates nothing. It relies on the checksums having been
 //! verified at load (`load.rs`): the fst crate may panic on a damaged file.
 
 use std::net::IpAddr;
@@ -16,8 +22,10 @@ use fst::raw::{Fst, Output};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use super::addresses::{AddressRange, Addresses, address_number};
 use super::category::{Category, CategorySet};
-use crate::name::NameRef;
+use super::table::{NameHash, Table};
+use crate::name::{MAX_LABELS, NameRef};
 
 /// How many listed ancestors of one name keep their source; the categories of
 /// further ones still count.
@@ -86,14 +94,32 @@ pub struct Lists {
     /// Counts what this process has loaded: what was remembered under one
     /// serial says nothing under another.
     pub serial: u64,
-    names: Fst<Mmap>,
+    names: u64,
+    index: Index,
     mandatory: Option<Mandatory>,
-    addresses: Box<[(AddressRange, u16)]>,
-    /// The highest address of this range and all before it: where a search
-    /// that goes back may stop, for ranges may lie inside each other.
-    reach: Box<[u128]>,
+    addresses: Addresses,
     memberships: Box<[Membership]>,
     sources: Box<[Source]>,
+}
+
+/// How a generation's names are found.
+pub enum Index {
+    /// By their hashes.
+    Tables(Tables),
+    /// By their letters: a generation that has no tables, or whose tables were
+    /// made with another key.
+    Exact(Fst<Mmap>),
+}
+
+/// The flat tables of a generation; one hash of a name asks both.
+pub struct Tables {
+    /// The hash.
+    pub hash: NameHash,
+    /// Every name that anyone may read.
+    pub names: Table,
+    /// The mandatory entries. What is not in it is not asked for among them;
+    /// none: everything is.
+    pub mandatory: Option<Table>,
 }
 
 /// The mandatory class: keyed hashes instead of names.
@@ -102,16 +128,6 @@ pub struct Mandatory {
     pub hashes: Fst<Mmap>,
     /// The key the hashes were made with.
     pub key: [u8; 32],
-}
-
-/// Addresses from `first` to `last`, both included, in their IPv6 form
-/// (IPv4 mapped), so that one comparison serves both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AddressRange {
-    /// The lowest address.
-    pub first: u128,
-    /// The highest address.
-    pub last: u128,
 }
 
 /// What covers one name: kept with a cached answer, so it is small and `Copy`.
@@ -139,8 +155,10 @@ pub struct Hit {
 pub struct Parts {
     /// The generation's name.
     pub generation: Box<str>,
-    /// Reversed name → membership; its checksum has been verified.
-    pub names: Fst<Mmap>,
+    /// How many names are listed, the mandatory ones not counted.
+    pub names: u64,
+    /// Name → membership; the checksums have been verified.
+    pub index: Index,
     /// The mandatory class, if any source has it.
     pub mandatory: Option<Mandatory>,
     /// Listed addresses that anyone may read.
@@ -162,23 +180,13 @@ impl Lists {
             .into_iter()
             .map(|entries| Membership::new(entries, &sources))
             .collect();
-        let mut addresses = parts.addresses;
-        addresses.sort_unstable();
-        let mut highest = 0;
-        let reach = addresses
-            .iter()
-            .map(|(range, _)| {
-                highest = range.last.max(highest);
-                highest
-            })
-            .collect();
         Self {
             generation: parts.generation,
             serial: LOADED.fetch_add(1, Ordering::Relaxed),
             names: parts.names,
+            index: parts.index,
             mandatory: parts.mandatory,
-            addresses: addresses.into_boxed_slice(),
-            reach,
+            addresses: Addresses::new(parts.addresses),
             memberships,
             sources,
         }
@@ -187,13 +195,13 @@ impl Lists {
     /// How many names are listed, the mandatory ones not counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names as usize
     }
 
     /// Whether no name is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names == 0
     }
 
     /// The sources of this generation.
@@ -206,8 +214,13 @@ impl Lists {
     #[must_use]
     pub fn covering(&self, name: NameRef<'_>) -> Covering {
         let mut covering = Covering::default();
-        self.walk(name, &mut covering);
-        if let Some(mandatory) = &self.mandatory {
+        match &self.index {
+            Index::Tables(tables) => self.look(tables, name, &mut covering),
+            Index::Exact(names) => self.walk(names, name, &mut covering),
+        }
+        if let Some(mandatory) = &self.mandatory
+            && self.mandatory_filter().is_none()
+        {
             covering.mandatory = self.mandatory_hit(mandatory, name);
         }
         covering
@@ -218,30 +231,20 @@ impl Lists {
     pub fn covering_address(&self, address: IpAddr) -> Covering {
         let mut covering = Covering::default();
         let number = address_number(address);
-        let before = self
-            .addresses
-            .partition_point(|(range, _)| range.first <= number);
-        let candidates = self.addresses.iter().zip(&self.reach).take(before);
-        for (&(range, membership), &reach) in candidates.rev() {
-            if reach < number {
-                break;
-            }
-            if number <= range.last {
-                let hit = Hit {
-                    membership,
-                    labels: 0,
-                    whole: true,
-                };
-                self.note(hit, &mut covering);
-            }
+        let hit = |membership| Hit {
+            membership,
+            labels: 0,
+            whole: true,
+        };
+        for membership in self.addresses.holding(number) {
+            self.note(hit(membership), &mut covering);
         }
-        if let Some(mandatory) = &self.mandatory {
-            let hash = keyed_hash(&mandatory.key, &number.to_be_bytes());
-            covering.mandatory = mandatory.hashes.get(hash).map(|found| Hit {
-                membership: membership_number(found.value()),
-                labels: 0,
-                whole: true,
-            });
+        let address = number.to_be_bytes();
+        let may_be = self
+            .mandatory_filter()
+            .is_none_or(|(hash, table)| table.find(hash.of(&address)).is_some());
+        if let Some(mandatory) = self.mandatory.as_ref().filter(|_| may_be) {
+            covering.mandatory = mandatory.find(&address).map(hit);
         }
         covering
     }
@@ -277,45 +280,65 @@ impl Lists {
             .filter_map(|e| self.sources.get(usize::from(e.source)))
     }
 
-    fn walk(&self, name: NameRef<'_>, covering: &mut Covering) {
-        let mut starts = [0u8; crate::name::MAX_LABELS + 1];
-        let wire = name.wire();
-        let (mut count, mut at) = (0, 0);
-        while let Some(&length) = wire.get(at).filter(|length| **length > 0)
-            && let (Some(start), Ok(here)) = (starts.get_mut(count), u8::try_from(at))
-        {
-            *start = here;
-            count += 1;
-            at += 1 + usize::from(length);
+    /// One look for each ancestor that can be listed.
+    fn look(&self, tables: &Tables, name: NameRef<'_>, covering: &mut Covering) {
+        let starts = LabelStarts::of(name);
+        for (labels, start) in starts.top_first() {
+            let open = tables.names.may_hold(labels);
+            let secret = tables.mandatory.as_ref().filter(|t| t.may_hold(labels));
+            let Some(suffix) = name.wire().get(start..) else {
+                continue;
+            };
+            if !open && secret.is_none() {
+                continue;
+            }
+            let hash = tables.hash.of(suffix);
+            let hit = |membership| Hit {
+                membership,
+                labels: label_number(labels),
+                whole: start == 0,
+            };
+            if open && let Some(found) = tables.names.find(hash) {
+                self.note(hit(found), covering);
+            }
+            if secret.is_some_and(|table| table.find(hash).is_some())
+                && let Some(found) = self.mandatory.as_ref().and_then(|m| m.find(suffix))
+                && self.sources_of(hit(found)).next().is_some()
+            {
+                // The deepest name counts, and it comes last.
+                covering.mandatory = Some(hit(found));
+            }
         }
-        let fst = &self.names;
-        let (mut node, mut out) = (fst.root(), Output::zero());
-        let starts = starts.get(..count).unwrap_or_default();
-        for (depth, &start) in starts.iter().rev().enumerate() {
-            let start = usize::from(start);
-            let length = wire.get(start).copied().map_or(0, usize::from);
-            let Some(label) = wire.get(start + 1..start + 1 + length) else {
+    }
+
+    /// Goes down the letters until nothing listed begins with them.
+    fn walk(&self, names: &Fst<Mmap>, name: NameRef<'_>, covering: &mut Covering) {
+        let starts = LabelStarts::of(name);
+        let (mut node, mut out) = (names.root(), Output::zero());
+        for (labels, start) in starts.top_first() {
+            let length = name.wire().get(start).copied().map_or(0, usize::from);
+            let Some(label) = name.wire().get(start + 1..start + 1 + length) else {
                 return;
             };
             // A dot inside a label would pass for a separator; no list has one.
             if label.contains(&b'.') {
                 return;
             }
-            let separator: &[u8] = if depth > 0 { b"." } else { b"" };
+            let separator: &[u8] = if labels > 1 { b"." } else { b"" };
             for &byte in separator.iter().chain(label) {
                 let Some(input) = node.find_input(byte) else {
                     return;
                 };
                 let transition = node.transition(input);
                 out = out.cat(transition.out);
-                node = fst.node(transition.addr);
+                node = names.node(transition.addr);
             }
             if node.is_final() {
                 let value = out.cat(node.final_output()).value();
                 let hit = Hit {
                     membership: membership_number(value),
-                    labels: label_number(depth + 1),
-                    whole: depth + 1 == count,
+                    labels: label_number(labels),
+                    whole: start == 0,
                 };
                 self.note(hit, covering);
             }
@@ -344,23 +367,58 @@ impl Lists {
         }
     }
 
+    /// By what most names are known not to be mandatory at little cost.
+    fn mandatory_filter(&self) -> Option<(&NameHash, &Table)> {
+        match &self.index {
+            Index::Tables(tables) => Some((&tables.hash, tables.mandatory.as_ref()?)),
+            Index::Exact(_) => None,
+        }
+    }
+
     fn mandatory_hit(&self, mandatory: &Mandatory, name: NameRef<'_>) -> Option<Hit> {
         let count = name.label_count();
-        for (up, suffix) in name.suffixes().enumerate() {
-            let hash = keyed_hash(&mandatory.key, suffix.wire());
-            let Some(found) = mandatory.hashes.get(hash) else {
-                continue;
-            };
+        name.suffixes().enumerate().find_map(|(up, suffix)| {
             let hit = Hit {
-                membership: membership_number(found.value()),
+                membership: mandatory.find(suffix.wire())?,
                 labels: label_number(count - up),
                 whole: up == 0,
             };
-            if self.sources_of(hit).next().is_some() {
-                return Some(hit);
-            }
+            self.sources_of(hit).next().map(|_| hit)
+        })
+    }
+}
+
+impl Mandatory {
+    fn find(&self, what: &[u8]) -> Option<u16> {
+        let found = self.hashes.get(keyed_hash(&self.key, what))?;
+        Some(membership_number(found.value()))
+    }
+}
+
+/// Where each label of a name begins.
+struct LabelStarts {
+    starts: [u8; MAX_LABELS],
+    count: usize,
+}
+
+impl LabelStarts {
+    fn of(name: NameRef<'_>) -> Self {
+        let (mut starts, mut count, mut at) = ([0; MAX_LABELS], 0, 0);
+        while let Some(&length) = name.wire().get(at).filter(|length| **length > 0)
+            && let (Some(start), Ok(here)) = (starts.get_mut(count), u8::try_from(at))
+        {
+            *start = here;
+            count += 1;
+            at += 1 + usize::from(length);
         }
-        None
+        Self { starts, count }
+    }
+
+    /// From the top-level label on: how many labels there are from here to the
+    /// end, and where here is.
+    fn top_first(&self) -> impl Iterator<Item = (usize, usize)> {
+        let starts = self.starts.get(..self.count).unwrap_or_default();
+        (1..).zip(starts.iter().rev().map(|start| usize::from(*start)))
     }
 }
 
@@ -441,7 +499,7 @@ fn membership_number(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
 
-/// A name has at most [`MAX_LABELS`](crate::name::MAX_LABELS) labels.
+/// A name has at most [`MAX_LABELS`] labels.
 fn label_number(count: usize) -> u8 {
     u8::try_from(count).unwrap_or(u8::MAX)
 }
@@ -453,15 +511,6 @@ pub fn keyed_hash(key: &[u8; 32], what: &[u8]) -> [u8; HASH_LEN] {
     let mut short = [0; HASH_LEN];
     short.copy_from_slice(&blake3::keyed_hash(key, what).as_bytes()[..HASH_LEN]);
     short
-}
-
-/// An address in its IPv6 form as a number.
-#[must_use]
-pub fn address_number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
 }
 
 /// The FST key of a name: labels reversed, dots between, none at the end.

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod addresses;
 pub mod admit;
 pub mod category;
 pub mod compile;
@@ -38,3 +39,4 @@ pub mod report;
 pub mod sample;
 pub mod source;
 pub mod store;
+pub mod table;

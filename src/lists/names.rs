@@ -106,6 +106,20 @@ fn record(block: &[u8], start: u32) -> (&[u8], Scope) {
     (rest.get(..usize::from(*length)).unwrap_or_default(), scope)
 }
 
+/// Writes the wire form of a reversed key, and says how many labels it has.
+pub fn wire_form(key: &[u8], wire: &mut Vec<u8>) -> usize {
+    wire.clear();
+    let mut labels = 0;
+    for label in key.rsplit(|b| *b == b'.') {
+        // A label has at most 63 bytes.
+        wire.push(u8::try_from(label.len()).unwrap_or_default());
+        wire.extend_from_slice(label);
+        labels += 1;
+    }
+    wire.push(0);
+    labels
+}
+
 /// A reversed key as people write the name.
 #[must_use]
 pub fn readable(key: &[u8]) -> String {

@@ -268,10 +268,10 @@ impl Round<'_> {
                 open_content(&mut parsed)
             }
             Class::Mandatory => {
-                let (entries, too_wide) = mandatory::hashed(&parsed, &self.key);
+                let (list, too_wide) = mandatory::hashed(&parsed, &self.key);
                 note_too_wide(&mut parsed, too_wide);
-                folder.keep_hashed(&entries, &self.key)?;
-                Content::Hashed(entries)
+                folder.keep_hashed(&list, &self.key)?;
+                Content::Hashed(list)
             }
         };
         record.digest = digest;
@@ -296,10 +296,10 @@ impl Round<'_> {
                 // Its text, from when it was no mandatory list, must go; the
                 // entries must not go with it.
                 let parsed = self.parse(spec, &folder.text()?).ok()?;
-                let (entries, _) = mandatory::hashed(&parsed, &self.key);
-                folder.keep_hashed(&entries, &self.key).ok()?;
+                let (list, _) = mandatory::hashed(&parsed, &self.key);
+                folder.keep_hashed(&list, &self.key).ok()?;
                 describe(record, parsed);
-                Some(Content::Hashed(entries))
+                Some(Content::Hashed(list))
             }),
         }
     }

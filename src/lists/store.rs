@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::durable;
 use super::fetch::{Validators, is_gzip};
 use super::lookup::Class;
-use super::mandatory::{HashedEntry, Key, from_bytes, to_bytes};
+use super::mandatory::{Hashed, Key, from_bytes, to_bytes};
 use super::parse::{LineComplaint, Quarantined, Tally};
 
 /// How it went with a source the last time.
@@ -105,8 +105,8 @@ impl Folder {
 
     /// Keeps the hashed form of a mandatory list as the last good one. If the
     /// source was of another class before, its text goes.
-    pub fn keep_hashed(&self, entries: &[HashedEntry], key: &Key) -> io::Result<()> {
-        durable::write(&self.hashed_path(), &to_bytes(entries, key))?;
+    pub fn keep_hashed(&self, list: &Hashed, key: &Key) -> io::Result<()> {
+        durable::write(&self.hashed_path(), &to_bytes(list, key))?;
         durable::remove_if_any(&self.text_path())
     }
 
@@ -118,7 +118,7 @@ impl Folder {
 
     /// The hashed form of the last good mandatory list.
     #[must_use]
-    pub fn hashed(&self, key: &Key) -> Option<Vec<HashedEntry>> {
+    pub fn hashed(&self, key: &Key) -> Option<Hashed> {
         let bytes = durable::read_if_any(&self.hashed_path()).ok().flatten()?;
         from_bytes(&bytes, key)
     }

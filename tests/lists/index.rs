@@ -48,6 +48,46 @@ fn any_listed() -> impl Strategy<Value = Listed> {
     })
 }
 
+/// What may be asked: also more labels than any listed name has, and a label with
+/// a dot inside, which is not the dot between two.
+fn any_asked() -> impl Strategy<Value = Name> {
+    let label = prop::sample::select(vec!["a", "b", "a-b", "a0", "a.b", "b.com", "com", "\0"]);
+    let top = prop::sample::select(vec!["com", "test", "a.com", "nowhere"]);
+    let counts = prop_oneof![0..6_usize, Just(40)];
+    let labels = counts.prop_flat_map(move |n| prop::collection::vec(label.clone(), n));
+    (labels, top).prop_map(|(labels, top)| {
+        let mut wire = Vec::new();
+        let mut push = |label: &str| {
+            wire.push(label.len() as u8);
+            wire.extend_from_slice(label.as_bytes());
+        };
+        labels.into_iter().for_each(&mut push);
+        push(top);
+        wire.push(0);
+        Name::from_wire(&wire).unwrap()
+    })
+}
+
+/// Makes the generation in force one as it was before there were tables.
+fn take_tables_away(lists_dir: &Path) {
+    let pointer = lists_dir.join("current");
+    let old = lists_dir.join(fs::read_to_string(&pointer).unwrap().trim());
+    let text = fs::read(old.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let all = manifest.as_object_mut().unwrap();
+    all.remove("tables").unwrap();
+    if all["mandatory"].is_null() {
+        all["key_check"] = serde_json::Value::Null;
+    }
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    let generation = format!("lists-{}", &blake3::hash(&bytes).to_hex()[..16]);
+    fs::write(old.join("manifest.json"), bytes).unwrap();
+    fs::remove_file(old.join("names.table")).unwrap();
+    let _ = fs::remove_file(old.join("mandatory.table"));
+    fs::rename(old, lists_dir.join(&generation)).unwrap();
+    fs::write(pointer, generation).unwrap();
+}
+
 fn compiled(lists_dir: &Path, listed: &[Listed]) -> Compiled {
     fs::create_dir_all(lists_dir).unwrap();
     let key = mandatory::key(lists_dir).unwrap();
@@ -135,6 +175,28 @@ proptest! {
     }
 
     #[test]
+    fn the_tables_say_what_the_exact_index_says(
+        listed in prop::collection::vec(any_listed(), 0..60),
+        asked in prop::collection::vec(any_asked(), 1..60),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let lists_dir = load::lists_dir(folder.path());
+        compiled(&lists_dir, &listed);
+        let tables = load::open(folder.path()).unwrap();
+        take_tables_away(&lists_dir);
+        let exact = load::open(folder.path()).unwrap();
+        prop_assert_eq!(tables.len(), exact.len());
+        for name in asked.iter().chain(listed.iter().map(|l| &l.name)) {
+            let (got, wanted) = (tables.covering(name.as_ref()), exact.covering(name.as_ref()));
+            prop_assert_eq!(got, wanted, "{} in {:?}", name, listed);
+            prop_assert_eq!(
+                tables.mandatory_source(&got).map(|s| &s.id),
+                exact.mandatory_source(&wanted).map(|s| &s.id)
+            );
+        }
+    }
+
+    #[test]
     fn no_bytes_of_a_list_make_the_reader_panic(
         bytes in prop::collection::vec(prop::sample::select(
             b"a.b#@!|^$/*[](){}<>;:%&?=\\\" \t\r\n\0\xff\xc3\xa9".to_vec()), 0..400),
@@ -190,15 +252,21 @@ fn the_same_lists_are_the_same_generation() {
     place.write("one.txt", "a.example\nc.example\n");
     place.refresh();
     assert_ne!(place.report().generation, first);
-    // Elsewhere, with another key, the same names are the same too.
-    let other = Place::new();
-    other.write(
-        "sources.toml",
-        &domains("one", "games", "file = \"one.txt\""),
-    );
-    other.write("one.txt", "b.example\na.example\n");
-    other.refresh();
-    assert_eq!(other.report().generation, first);
+    // Elsewhere too, under the same key; under another the tables differ.
+    for same_key in [true, false] {
+        let other = Place::new();
+        other.write(
+            "sources.toml",
+            &domains("one", "games", "file = \"one.txt\""),
+        );
+        other.write("one.txt", "b.example\na.example\n");
+        if same_key {
+            fs::create_dir_all(other.lists_dir()).unwrap();
+            fs::copy(place.lists_dir().join("key"), other.lists_dir().join("key")).unwrap();
+        }
+        other.refresh();
+        assert_eq!(other.report().generation == first, same_key);
+    }
 }
 
 #[test]
@@ -263,6 +331,20 @@ fn whatever_a_crash_left_the_old_generation_loads() {
     assert!(!building.exists());
 }
 
+fn refuses_damage(place: &Place, folder: &Path, file: &str) {
+    let whole = fs::read(folder.join(file)).unwrap();
+    for cut in [0, 1, 8, whole.len() / 2, whole.len() - 1] {
+        fs::write(folder.join(file), &whole[..cut]).unwrap();
+        assert!(load::open(place.state()).is_err(), "{file} cut to {cut}");
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        fs::write(folder.join(file), flipped).unwrap();
+        assert!(load::open(place.state()).is_err(), "{file} flipped at {at}");
+    }
+}
+
 #[test]
 fn a_damaged_generation_is_refused_and_the_next_refresh_mends_it() {
     let place = Place::new();
@@ -273,21 +355,21 @@ fn a_damaged_generation_is_refused_and_the_next_refresh_mends_it() {
     place.write("one.txt", "one.example\ntwo.example\nthree.example\n");
     place.refresh();
     let folder = place.lists_dir().join(place.report().generation);
-    for file in ["names.fst", "manifest.json"] {
-        let whole = fs::read(folder.join(file)).unwrap();
-        for cut in [0, 1, 8, whole.len() / 2, whole.len() - 1] {
-            fs::write(folder.join(file), &whole[..cut]).unwrap();
-            assert!(load::open(place.state()).is_err(), "{file} cut to {cut}");
-        }
-        for at in (0..whole.len()).step_by(7) {
-            let mut flipped = whole.clone();
-            flipped[at] ^= 0x10;
-            fs::write(folder.join(file), flipped).unwrap();
-            assert!(load::open(place.state()).is_err(), "{file} flipped at {at}");
-        }
+    for file in ["names.table", "manifest.json"] {
+        refuses_damage(&place, &folder, file);
         place.refresh();
         assert!(place.is_listed("one.example"), "{file}");
     }
+    // What is not asked is not read, but mended all the same.
+    fs::write(folder.join("names.fst"), b"").unwrap();
+    assert!(place.is_listed("one.example"));
+    place.refresh();
+    take_tables_away(&place.lists_dir());
+    assert!(place.is_listed("one.example"));
+    let old = place.lists_dir().join(place.report().generation);
+    refuses_damage(&place, &old, "names.fst");
+    place.refresh();
+    assert!(place.is_listed("one.example"));
     for pointer in ["", "lists-", "../../etc", "lists-0123456789abcdef\n"] {
         fs::write(place.lists_dir().join("current"), pointer).unwrap();
         assert!(load::open(place.state()).is_err(), "{pointer}");
@@ -311,6 +393,22 @@ fn another_key_is_noticed() {
     assert!(matches!(load::open(folder.path()), Err(LoadError::Key(_))));
     fs::remove_file(lists_dir.join("key")).unwrap();
     assert!(load::open(folder.path()).is_err());
+}
+
+#[test]
+fn without_the_key_open_names_are_walked() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists_dir = load::lists_dir(folder.path());
+    compiled(&lists_dir, &[listed(0, "a.com", Scope::Subtree)]);
+    let is_listed = || {
+        let lists = load::open(folder.path()).unwrap();
+        !lists.covering(name("x.a.com").as_ref()).is_empty()
+    };
+    assert!(is_listed());
+    fs::write(lists_dir.join("key"), [0; 32]).unwrap();
+    assert!(is_listed());
+    fs::remove_file(lists_dir.join("key")).unwrap();
+    assert!(is_listed());
 }
 
 #[test]

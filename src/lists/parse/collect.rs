@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{LineComplaint, Parsed, Quarantined, Reason, Refusal, Tally};
+use crate::lists::addresses::AddressRange;
 use crate::lists::admit::MustResolve;
-use crate::lists::lookup::{AddressRange, Class, Scope};
+use crate::lists::lookup::{Class, Scope};
 use crate::lists::names::{Full, Names};
 use crate::lists::source::SourceSpec;
 use crate::name::{Name, NameRef};

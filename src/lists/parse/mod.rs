@@ -23,8 +23,8 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize};
 
+use super::addresses::AddressRange;
 use super::admit::MustResolve;
-use super::lookup::AddressRange;
 use super::names::Names;
 use super::source::{Format, SourceSpec};
 use collect::Collector;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::collect::Collector;
 use super::{Reason, regex};
-use crate::lists::lookup::{AddressRange, Scope, address_number};
+use crate::lists::addresses::{AddressRange, address_number};
+use crate::lists::lookup::Scope;
 use crate::name::{Name, NameError};
 
 /// What hosts files say of the machine itself.

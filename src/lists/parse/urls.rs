@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::Reason;
 use super::collect::Collector;
-use crate::lists::lookup::{AddressRange, address_number};
+use crate::lists::addresses::{AddressRange, address_number};
 use crate::name::Name;
 
 /// One line.

@@ -21,7 +21,7 @@
 //!
 //! Around them: [`worker`] is a thread with everything on it that a question
 //! needs, [`udp`] its short road, [`streams`] the long ones, [`mailbox`] how
-//! the two talk; [`limiter`] keeps one device from taking all.
+//! the two talk; [`limiter`](crate::limiter) keeps one device from taking all.
 //!
 //! An error here becomes a reply or silence, never a panic: one packet must not
 //! end the answers of a whole school.
@@ -38,7 +38,6 @@
 
 pub mod answer;
 pub mod cache;
-pub mod limiter;
 pub mod local;
 pub mod mailbox;
 pub mod pipeline;

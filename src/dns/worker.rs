@@ -166,6 +166,7 @@ impl Worker {
             }
             let now = self.clock.now();
             self.forwarder.tick(now.ms);
+            self.pipeline.tick(now.ms);
             while self.forwarder.has_landed() {
                 for landed in self.forwarder.landed() {
                     self.land(&landed);
@@ -176,7 +177,8 @@ impl Worker {
     }
 
     fn sleep(&self) -> Duration {
-        let Some(next) = self.forwarder.next_tick() else {
+        let due = [self.forwarder.next_tick(), self.pipeline.due()];
+        let Some(next) = due.into_iter().flatten().min() else {
             return LONGEST_SLEEP;
         };
         let left = next.saturating_sub(self.clock.now().ms);

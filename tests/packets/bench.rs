@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use schoolgate::devices::leases::Leases;
 use schoolgate::dns::answer::{Answer, NoAnswer};
 use schoolgate::dns::cache::{Cache, Limits};
-use schoolgate::dns::limiter::Limiter;
 use schoolgate::dns::local::{Local, LocalRecord};
 use schoolgate::dns::pipeline::{Desk, From, Now, Outcome, Pending, Pipeline, Step, Wanted};
 use schoolgate::dns::second_look::Rebinding;
+use schoolgate::limiter::Limiter;
 use schoolgate::lists::lookup::Lists;
 use schoolgate::lists::sample;
 use schoolgate::metrics::{Counters, GroupLabels, Transport};
@@ -252,6 +252,7 @@ impl Bench {
 
     /// The rows of the query log.
     pub(crate) fn rows(&mut self) -> Vec<Row> {
+        self.pipeline.tick(u64::MAX);
         self.writer.flush(self.now.wall);
         let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
         let folder = self.state.path().join("querylog");

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use schoolgate::devices::leases::Leases;
 use schoolgate::dns::answer::Answer;
 use schoolgate::dns::cache::{Cache, Limits};
-use schoolgate::dns::limiter::Limiter;
 use schoolgate::dns::local::Local;
 use schoolgate::dns::pipeline::{Desk, From, Now, Outcome, Pipeline, Step};
 use schoolgate::dns::question::{self, LowerName};
 use schoolgate::dns::second_look::Rebinding;
+use schoolgate::limiter::Limiter;
 use schoolgate::lists::{load, sample};
 use schoolgate::metrics::{Counters, GroupLabels, Transport};
 use schoolgate::policy::compile::{File, Live, compile};
@@ -272,11 +272,13 @@ impl Worker {
         let Step::Ask(pending) = step else {
             panic!("{step:?}");
         };
-        let answer = Answer::read(&packet.answer, &pending.wanted.question).unwrap();
-        let outcome = Outcome::Answered(&answer);
+        let wanted = pending.wanted();
+        let answer = Answer::read(&packet.answer, &wanted.question).unwrap();
+        let memo = self.pipeline.look(&wanted, &answer, Some(&pending));
+        let outcome = Outcome::Answered(&answer, memo);
         self.pipeline
             .finish(&pending, &outcome, self.now, &mut self.reply);
-        self.pipeline.keep(&pending.wanted, answer, self.now);
+        self.pipeline.keep(&wanted, Ok(answer), memo, self.now);
     }
 }
 

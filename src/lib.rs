@@ -16,7 +16,7 @@
 //!
 //! **What is answered.** [`dns`] is a packet's journey from arrival to reply.
 //! [`querylog`] writes down each finished query, and [`metrics`] counts them
-//! without naming anyone. [`changes`] puts another policy in force while
+//! without naming anyone; [`limiter`] keeps one device from taking all of either. [`changes`] puts another policy in force while
 //! questions arrive.
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
@@ -30,6 +30,7 @@ pub mod configuration;
 pub mod devices;
 pub mod dns;
 pub mod document;
+pub mod limiter;
 pub mod lists;
 pub mod mac;
 pub mod metrics;

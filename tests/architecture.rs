@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 /// Who may use whom: a module (with all below it, unless a longer row speaks of
 /// it) and what else of ours it may name. Its own folder it may always use, and
 /// everybody `name` and `mac`. Whoever has no row assembles, and may use all.
-const MAY_USE: [(&str, &[&str]); 24] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("name", &[]),
     ("mac", &[]),
     ("document", &[]),
+    ("limiter", &[]),
     ("lists", &["document"]),
     ("lists/category", &[]),
     ("lists/lookup", &["lists/category"]),
@@ -34,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
     ("devices/edns", &[]),
     (
         "querylog",
-        &["document", "policy/decision", "lists/category"],
+        &["document", "limiter", "policy/decision", "lists/category"],
     ),
     ("querylog/event", &["policy/decision", "lists/category"]),
     (
@@ -73,6 +74,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
         &[
             "policy",
             "devices",
+            "limiter",
             "lists/lookup",
             "querylog/event",
             "querylog/recorder",

@@ -162,11 +162,10 @@ fn names_and_addresses_are_in_the_query_log_and_nowhere_else() {
         said.contains("policy.toml:"),
         "the machine's log was looked at: {said}"
     );
-    eventually("the mandatory row to be written", || {
+    eventually("blocked and allowed rows to be written", || {
         let rows = school.folder.log();
-        rows.iter()
-            .any(|row| row["layer"] == "mandatory")
-            .then_some(())
+        let has = |key: &str, value: &str| rows.iter().any(|row| row[key] == value);
+        (has("layer", "mandatory") && has("name", ASKED[0]) && has("name", ASKED[1])).then_some(())
     });
     // Killed, not stopped: nothing has been tidied up.
     let folder = school.kill();

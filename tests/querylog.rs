@@ -21,6 +21,7 @@ use schoolgate::querylog::summary::hours;
 use schoolgate::querylog::writer::{Settings, Writer};
 use tempfile::TempDir;
 
+mod collapse;
 mod durability;
 mod reading;
 
@@ -91,10 +92,10 @@ fn mandatory(name: &str) -> Asked {
     }
 }
 
-fn record(recorder: &mut Recorder, asked: &Asked) {
+fn record(recorder: &mut Recorder, asked: &Asked, now: u64) {
     let name = Name::parse_any_depth(&asked.name).unwrap();
     let category = Category::named(asked.category);
-    recorder.record(&Event {
+    let event = Event {
         time: asked.at,
         time_trusted: true,
         device: Some(asked.device),
@@ -111,7 +112,8 @@ fn record(recorder: &mut Recorder, asked: &Asked) {
         source: category.map(|_| "list-a"),
         policy: 7,
         level: asked.level,
-    });
+    };
+    recorder.record(&event, now);
 }
 
 impl Bench {
@@ -137,14 +139,20 @@ impl Bench {
     }
 
     fn record(&mut self, asked: &Asked) {
-        record(&mut self.recorder, asked);
+        record(&mut self.recorder, asked, 0);
     }
 
     fn write(&mut self, all: &[Asked]) {
         for asked in all {
             self.record(asked);
         }
-        self.writer.flush(noon());
+        self.flush(noon());
+    }
+
+    /// What a worker does at the end of its windows, and then the writer.
+    fn flush(&mut self, now: Timestamp) {
+        self.recorder.flush();
+        self.writer.flush(now);
     }
 
     fn rows(&self, filter: Filter) -> Vec<Row> {
@@ -240,7 +248,7 @@ fn the_level_is_about_allowed_lookups_only() {
             bench.record(&other);
         }
     }
-    bench.writer.flush(noon());
+    bench.flush(noon());
     let all = bench.rows(Filter::default());
     let said: BTreeMap<_, _> = all
         .iter()
@@ -307,20 +315,22 @@ fn a_full_ring_loses_allowed_rows_first_and_mandatory_ones_last() {
             asked.name = format!("n{n}.{}", asked.name);
             bench.record(&asked);
         }
+        bench.recorder.flush();
     };
     fill(&mut bench, &allowed("a.example", LogLevel::Full));
     fill(&mut bench, &blocked("b.example"));
     fill(&mut bench, &mandatory("m.example"));
-    bench.writer.flush(noon());
+    bench.flush(noon());
     let rows = bench.rows(Filter::default());
     let health = bench.writer.health();
+    let lost = &bench.recorder.shortfall().lost;
     let mut kept = [0; 3];
     for row in &rows {
         kept[Rank::of(row.action, row.layer) as usize] += 1;
     }
     for rank in Rank::ALL {
-        assert_eq!(kept[rank as usize] + bench.recorder.drops().of(rank), 2000);
-        assert_eq!(health.lost(rank), bench.recorder.drops().of(rank));
+        assert_eq!(kept[rank as usize] + lost.of(rank), 2000);
+        assert_eq!(health.lost(rank), lost.of(rank));
     }
     let [a, b, m] = kept;
     let whole = a + b + m;

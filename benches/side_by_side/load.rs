@@ -165,7 +165,9 @@ impl Generator {
                 let sent = std::mem::take(&mut lane.sent[id]);
                 if sent > 0 {
                     let delay = now.saturating_sub(sent);
-                    self.outcome.delays.push(u32::try_from(delay).unwrap_or(u32::MAX));
+                    self.outcome
+                        .delays
+                        .push(u32::try_from(delay).unwrap_or(u32::MAX));
                 }
             }
         }
@@ -182,6 +184,8 @@ impl Outcome {
     pub(crate) fn percentile(&self, share: f64) -> f64 {
         let last = self.delays.len().saturating_sub(1);
         let at = (last as f64 * share).round() as usize;
-        self.delays.get(at).map_or(f64::NAN, |delay| f64::from(*delay) / 1000.0)
+        self.delays
+            .get(at)
+            .map_or(f64::NAN, |delay| f64::from(*delay) / 1000.0)
     }
 }

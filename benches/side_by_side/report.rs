@@ -51,7 +51,9 @@ impl Table {
             }
             writeln!(out)?;
         }
-        self.remarks.iter().try_for_each(|line| writeln!(out, "{line}"))
+        self.remarks
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
     }
 
     pub(crate) fn markdown(&self) -> String {
@@ -59,7 +61,11 @@ impl Table {
         let mut rule = vec!["---:".to_owned(); self.columns.len()];
         rule[0] = "---".to_owned();
         let rows: String = self.rows.iter().map(|row| line(row)).collect();
-        let remarks: String = self.remarks.iter().map(|line| format!("\n{line}\n")).collect();
+        let remarks: String = self
+            .remarks
+            .iter()
+            .map(|line| format!("\n{line}\n"))
+            .collect();
         format!(
             "**{}**\n\n{}{}{rows}{remarks}",
             self.title,
@@ -84,7 +90,15 @@ fn load_table(measured: &Measured, load: Load) -> Table {
     let mut table = Table::new(
         load.name(),
         &[
-            "", "q/s", "CPU µs/q", "user", "system", "p50 µs", "p99 µs", "p99.9 µs", "lost",
+            "",
+            "q/s",
+            "CPU µs/q",
+            "user",
+            "system",
+            "p50 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "lost",
             "lost at pace",
         ],
     );
@@ -95,7 +109,10 @@ fn load_table(measured: &Measured, load: Load) -> Table {
             continue;
         }
         let delay = |at: usize| {
-            median(rows.iter().filter_map(|row| Some(row.delays?.percentiles[at])))
+            median(
+                rows.iter()
+                    .filter_map(|row| Some(row.delays?.percentiles[at])),
+            )
         };
         let paced: Vec<_> = rows.iter().filter_map(|row| row.delays).collect();
         let lost: u64 = rows.iter().map(|row| row.lost()).sum();
@@ -136,10 +153,16 @@ fn ratios(measured: &Measured, load: Load) -> Vec<String> {
         .min_by(|one, other| one.0.total_cmp(&other.0));
     let mut remarks = Vec::new();
     if let Some((theirs, name)) = best {
-        remarks.push(format!("CPU of Schoolgate: {:.2} × {name}'s", ours / theirs));
+        remarks.push(format!(
+            "CPU of Schoolgate: {:.2} × {name}'s",
+            ours / theirs
+        ));
     }
     if let Some(floor) = of("floor") {
-        remarks.push(format!("CPU of Schoolgate: {:.2} × the floor's", ours / floor));
+        remarks.push(format!(
+            "CPU of Schoolgate: {:.2} × the floor's",
+            ours / floor
+        ));
     }
     remarks
 }
@@ -185,12 +208,15 @@ fn size_table(measured: &Measured) -> Table {
 
 fn absent(measured: &Measured, table: &mut Table) {
     let lines = measured.absent.iter();
-    table.remarks.extend(lines.map(|(peer, why)| format!("{peer}: {why}")));
+    table
+        .remarks
+        .extend(lines.map(|(peer, why)| format!("{peer}: {why}")));
 }
 
 fn rows_of<'a>(measured: &'a Measured, peer: &str, load: Load) -> Vec<&'a Row> {
     let rows = measured.rows.iter();
-    rows.filter(|row| row.peer == peer && row.load == load).collect()
+    rows.filter(|row| row.peer == peer && row.load == load)
+        .collect()
 }
 
 fn cpu(rows: &[&Row]) -> f64 {
@@ -236,7 +262,10 @@ pub(crate) fn write_rows(path: &Path, date: &str, measured: &Measured) -> anyhow
             || "\t\t\t\t".to_owned(),
             |delays| {
                 let [p50, p99, p999] = delays.percentiles;
-                format!("{}\t{}\t{p50:.1}\t{p99:.1}\t{p999:.1}", delays.sent, delays.lost)
+                format!(
+                    "{}\t{}\t{p50:.1}\t{p99:.1}\t{p999:.1}",
+                    delays.sent, delays.lost
+                )
             },
         );
         text += &format!(

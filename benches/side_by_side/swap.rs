@@ -30,7 +30,9 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     let started = ground.serve(1, &[], &cores)?;
     ground.warm(started.port)?;
     let file = ground.questions.file(LOAD, 0)?;
-    let found = ground.dnsperf.load(started.port, LOAD, &file, ground.options.seconds)?;
+    let found = ground
+        .dnsperf
+        .load(started.port, LOAD, &file, ground.options.seconds)?;
     let capacity = found.answered as f64 / found.seconds;
     let rate = (capacity * SHARE) as u32;
     let mut packets = ground.questions.packets(LOAD, 0);
@@ -38,13 +40,27 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     let mut table = Table::new(
         &format!("swaps under {rate} questions a second, 60 % of {capacity:.0}"),
         &[
-            "", "asked", "lost", "p50 µs", "p99 µs", "p99.9 µs", "longest µs", "activations",
+            "",
+            "asked",
+            "lost",
+            "p50 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "longest µs",
+            "activations",
             "refused",
         ],
     );
     let mut run = |swapping: bool, what: &str| -> anyhow::Result<f64> {
         let before = ground.school.metrics()?;
-        let outcome = under_load(ground, &started, &mut packets, rate, time, swapping.then_some(&generations))?;
+        let outcome = under_load(
+            ground,
+            &started,
+            &mut packets,
+            rate,
+            time,
+            swapping.then_some(&generations),
+        )?;
         let after = ground.school.metrics()?;
         let grown = |row: &str| format!("{:.0}", after.sum(row) - before.sum(row));
         table.add([
@@ -80,7 +96,15 @@ fn under_load(
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let swaps = generations.map(|generations| {
-            scope.spawn(|| swap(&ground.school, ground.questions.names().categories.as_slice(), started, generations, &over))
+            scope.spawn(|| {
+                swap(
+                    &ground.school,
+                    ground.questions.names().categories.as_slice(),
+                    started,
+                    generations,
+                    &over,
+                )
+            })
         });
         let outcome = load::paced(started.address(), packets, rate, time);
         over.store(true, Ordering::Relaxed);
@@ -132,7 +156,10 @@ fn two_generations(ground: &Ground) -> anyhow::Result<[String; 2]> {
     fs::write(school.folder.join("another.txt"), names)?;
     let source = "\n[[source]]\nid = \"another\"\ncategory = \"gambling\"\nformat = \"domains\"\n\
         match = \"subtree\"\nfile = \"another.txt\"\nlicence = \"CC0-1.0\"\n";
-    OpenOptions::new().append(true).open(&path)?.write_all(source.as_bytes())?;
+    OpenOptions::new()
+        .append(true)
+        .open(&path)?
+        .write_all(source.as_bytes())?;
     school.refresh(&ground.places.others)?;
     let second = school.generation()?;
     fs::write(path, before)?;

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use schoolgate::devices::leases::Leases;
 use schoolgate::dns::cache::{Cache, Limits};
-use schoolgate::dns::limiter::Limiter;
+use schoolgate::limiter::Limiter;
 use schoolgate::dns::local::Local;
 use schoolgate::dns::pipeline::{Desk, Pipeline};
 use schoolgate::dns::second_look::Rebinding;

@@ -109,7 +109,9 @@ impl Answer {
         if rcode != Rcode::NoError as u16 && rcode != Rcode::NxDomain as u16 {
             return Err(NoAnswer::Failed(rcode));
         }
-        reader.into_answer(question, rcode).ok_or(NoAnswer::Malformed)
+        reader
+            .into_answer(question, rcode)
+            .ok_or(NoAnswer::Malformed)
     }
 
     /// An answer that only says what went wrong; kept for `lifetime` seconds,

@@ -20,8 +20,9 @@
 //! [`local`] is what the school and the RFCs let us answer ourselves.
 //!
 //! Around them: [`worker`] is a thread with everything on it that a question
-//! needs, [`udp`] its short road by [`batch`], [`streams`] the long ones, [`mailbox`] how
-//! the two talk; [`limiter`] keeps one device from taking all.
+//! needs, [`udp`] its short road, by the [`batch`]; [`streams`] are the long
+//! ones, [`mailbox`] how the two talk; [`limiter`](crate::limiter) keeps one
+//! device from taking all.
 //!
 //! An error here becomes a reply or silence, never a panic: one packet must not
 //! end the answers of a whole school.
@@ -39,7 +40,6 @@
 pub mod answer;
 pub mod batch;
 pub mod cache;
-pub mod limiter;
 pub mod local;
 pub mod mailbox;
 pub mod pipeline;

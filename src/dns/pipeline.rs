@@ -31,12 +31,12 @@ use self::desk::Shift;
 use self::turn::{Settled, Turn, stale};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
-use super::limiter::Limiter;
 use super::question::{self, LowerName, Query, Rcode, Read, Refusal};
 use super::reply::{self, Asked, Ede, ede};
 use super::second_look::second_look;
 use crate::devices::identify::How;
 use crate::devices::leases::Leases;
+use crate::limiter::Limiter;
 use crate::lists::lookup::Covering;
 use crate::metrics::{Counters, Transport};
 use crate::policy::Policy;
@@ -256,6 +256,18 @@ impl Pipeline {
         }
         self.counters.cache_bytes.set(self.cache.bytes() as u64);
         self.counters.cache_entries.set(self.cache.len() as u64);
+    }
+
+    /// When [`Pipeline::tick`] has something to do, in milliseconds of the
+    /// monotonic clock.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.recorder.due()
+    }
+
+    /// Hands the log what it has waited for long enough.
+    pub fn tick(&mut self, now: u64) {
+        self.recorder.tick(now);
     }
 
     /// What this worker counts.

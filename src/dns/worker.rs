@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc::Sender as Replies;
 
-use super::mailbox::{Letters, Mail, Mailbox, mailbox};
 use super::answer::Answer;
 use super::batch::Inbox;
+use super::mailbox::{Letters, Mail, Mailbox, mailbox};
 use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
@@ -169,15 +169,16 @@ impl Worker {
             while let Some(mail) = self.letters.next() {
                 self.open(mail);
             }
-            self.forwarder.tick(self.clock.now().ms);
-            self.send_all();
+            let now = self.clock.now();
+            self.forwarder.tick(now.ms);
+            self.pipeline.tick(now.ms);
+            self.send_all(now);
         }
         Ok(())
     }
 
     /// Sends everything that waits to be sent: questions and late replies.
-    fn send_all(&mut self) {
-        let now = self.clock.now();
+    fn send_all(&mut self, now: Now) {
         self.forwarder.flush(&mut self.postman, now.ms);
         self.land_all(now);
         for listener in &mut self.listeners {
@@ -187,7 +188,8 @@ impl Worker {
     }
 
     fn sleep(&self) -> Duration {
-        let Some(next) = self.forwarder.next_tick() else {
+        let due = [self.forwarder.next_tick(), self.pipeline.due()];
+        let Some(next) = due.into_iter().flatten().min() else {
             return LONGEST_SLEEP;
         };
         let left = next.saturating_sub(self.clock.now().ms);

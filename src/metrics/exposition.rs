@@ -290,6 +290,16 @@ impl Page<'_> {
             "Look-ups that should be in the log and are not.",
             lost.into(),
         );
+        let collapsed = [
+            ("allowed", log.collapsed_allowed),
+            ("blocked", log.collapsed_blocked),
+        ];
+        let collapsed = collapsed.map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
+        self.counter(
+            "schoolgate_querylog_collapsed_total",
+            "Look-ups of a flood that are in the log as a count of various names.",
+            collapsed.into(),
+        );
         if let Some(time) = log.last_write {
             self.gauge(
                 "schoolgate_querylog_last_write_time_seconds",

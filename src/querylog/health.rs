@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::recorder::{Drops, Rank};
+use super::recorder::{ByRank, Rank, Shortfall};
 
 /// The state of the log, shared between threads.
 #[derive(Debug)]
 pub struct Health {
-    recorders: Vec<Arc<Drops>>,
+    recorders: Vec<Arc<Shortfall>>,
     /// What the spool let go.
-    pub(super) spool: Drops,
+    pub(super) spool: ByRank,
     written: AtomicU64,
     now: Mutex<Now>,
 }
@@ -54,13 +54,17 @@ pub struct Report {
     pub lost_blocked: u64,
     /// Mandatory ones.
     pub lost_mandatory: u64,
+    /// Allowed look-ups that a flood left only in a count, without their names.
+    pub collapsed_allowed: u64,
+    /// Blocked and rewritten ones; mandatory ones are always in full.
+    pub collapsed_blocked: u64,
 }
 
 impl Health {
-    pub(super) fn new(recorders: Vec<Arc<Drops>>) -> Self {
+    pub(super) fn new(recorders: Vec<Arc<Shortfall>>) -> Self {
         Self {
             recorders,
-            spool: Drops::default(),
+            spool: ByRank::default(),
             written: AtomicU64::new(0),
             now: Mutex::default(),
         }
@@ -69,8 +73,15 @@ impl Health {
     /// How many look-ups of `rank` are lost: dropped by a worker or by the spool.
     #[must_use]
     pub fn lost(&self, rank: Rank) -> u64 {
-        let workers: u64 = self.recorders.iter().map(|drops| drops.of(rank)).sum();
+        let workers: u64 = self.recorders.iter().map(|of| of.lost.of(rank)).sum();
         workers + self.spool.of(rank)
+    }
+
+    /// How many look-ups of `rank` are only in the count of various names.
+    #[must_use]
+    pub fn collapsed(&self, rank: Rank) -> u64 {
+        let workers = self.recorders.iter();
+        workers.map(|of| of.collapsed.of(rank)).sum()
     }
 
     /// Everything at once.
@@ -88,6 +99,8 @@ impl Health {
             lost_allowed: self.lost(Rank::Allowed),
             lost_blocked: self.lost(Rank::Blocked),
             lost_mandatory: self.lost(Rank::Mandatory),
+            collapsed_allowed: self.collapsed(Rank::Allowed),
+            collapsed_blocked: self.collapsed(Rank::Blocked),
         }
     }
 

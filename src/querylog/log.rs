@@ -19,7 +19,7 @@ use crate::policy::decision::Verdict;
 use super::filter::Filter;
 use super::moment::{self, End};
 use super::read::{self, Unreadable};
-use super::row::{Row, mnemonic};
+use super::row::{Row, VARIOUS, mnemonic};
 
 /// What stands in place of a name that is withheld.
 pub const WITHHELD: &str = "(withheld)";
@@ -184,7 +184,7 @@ impl<'r> JsonRow<'r> {
             ip: row.ip,
             group: &row.group,
             name: shown_name(row),
-            rtype: mnemonic(row.rtype),
+            rtype: shown_type(row),
             action: row.action.id(),
             layer: row.layer.id(),
             categories: &row.categories,
@@ -198,10 +198,17 @@ impl<'r> JsonRow<'r> {
 }
 
 fn shown_name(row: &Row) -> &str {
-    if row.is_mandatory() {
-        WITHHELD
-    } else {
-        &row.name
+    match row {
+        _ if row.is_mandatory() => WITHHELD,
+        _ if row.is_various() => VARIOUS,
+        _ => &row.name,
+    }
+}
+
+fn shown_type(row: &Row) -> String {
+    match row {
+        _ if row.is_various() => "-".to_owned(),
+        _ => mnemonic(row.rtype),
     }
 }
 
@@ -226,7 +233,7 @@ fn for_people(row: &Row, zone: &TimeZone) -> String {
         &row.group,
         row.action.id(),
         why,
-        &mnemonic(row.rtype),
+        &shown_type(row),
         &row.count.to_string(),
     ];
     table_line(&columns, shown_name(row))

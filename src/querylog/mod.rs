@@ -2,8 +2,9 @@
 //! are written down.
 //!
 //! The road of a row: `event` (borrowed, made by the pipeline) → `recorder`
-//! (copied into a worker's own ring by `packed`) → `writer` (one thread: drains,
-//! collapses in `spool`, writes) → `store` (one database a day in `day`, named
+//! (packed by `packed`, counted in a worker's `tally`, held to its `budget`, and
+//! at the end of a window put into its ring) → `writer` (one thread: drains,
+//! gathers in `spool`, writes) → `store` (one database a day in `day`, named
 //! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`).
 //! `retention` drops whole days.
 //!
@@ -20,6 +21,7 @@
     )
 )]
 
+mod budget;
 pub mod day;
 pub mod days;
 pub mod event;
@@ -35,5 +37,6 @@ pub mod row;
 mod spool;
 pub mod store;
 pub mod summary;
+mod tally;
 pub mod visits;
 pub mod writer;

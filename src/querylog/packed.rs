@@ -1,10 +1,11 @@
 //! An event as bytes: what travels in a worker's ring and waits in the spool.
 //!
-//! The time stands in front and everything else behind it, so that two look-ups
-//! are "the same again" exactly when the bytes behind the time are equal. What
-//! decided, who asked and what was asked are each one run of bytes, which a
-//! day's dictionaries use as their keys. Bytes never leave the process:
-//! categories are indices here.
+//! Length, time and count stand in front and everything else behind them, so
+//! that two look-ups are "the same again" exactly when the bytes behind, the
+//! key, are equal. What decided, who asked and what was asked are each one run
+//! of bytes, which a day's dictionaries use as their keys. What was asked stands
+//! last, so that it can be taken off. Bytes never leave the process: categories
+//! are indices here.
 //!
 //! Packing must never allocate; unpacking must never panic.
 
@@ -21,11 +22,18 @@ use super::recorder::Rank;
 /// Longest text that is kept, in bytes; its length is one byte.
 const MAX_TEXT: usize = 255;
 /// Longest frame: what is fixed, four texts and a name.
-pub(super) const MAX_FRAME: usize = 64 + 4 * (1 + MAX_TEXT) + 1 + MAX_WIRE;
-/// The frame's length in front of each frame.
+pub(super) const MAX_FRAME: usize = 80 + 4 * (1 + MAX_TEXT) + 1 + MAX_WIRE;
+/// What stands in front of a key: the length of all behind itself, the time, the
+/// count.
+pub(super) const HEAD: usize = LENGTH + TIME + COUNT;
+/// The frame's length.
 pub(super) const LENGTH: usize = 2;
-/// Bytes of the time in front of the key.
+/// The time, in microseconds.
 const TIME: usize = 8;
+/// How many look-ups the frame stands for.
+const COUNT: usize = 4;
+/// What was asked where that is not said: type 0, which is no type, of the root.
+const VARIOUS: [u8; 4] = [0, 0, 1, 0];
 
 const TRUSTED: u8 = 1;
 const COUNT_ONLY: u8 = 2;
@@ -56,26 +64,61 @@ pub(super) struct Packed<'a> {
     pub(super) client_key: &'a [u8],
 }
 
-/// Writes `event` as a frame behind its length, at the level that applies to
-/// it. `frame` has room for [`MAX_FRAME`] bytes, so nothing is allocated.
-pub(super) fn pack(event: &Event<'_>, frame: &mut Vec<u8>) {
-    let allowed = Rank::of(event.action, event.layer) == Rank::Allowed;
-    // less than everything is a choice for allowed look-ups only.
-    let level = if allowed { event.level } else { LogLevel::Full };
+/// Writes `event` as a frame of one look-up, at the level that applies to it.
+/// `frame` has room for [`MAX_FRAME`] bytes, so nothing is allocated. Says
+/// whether a row is to be made of it, rather than a number.
+pub(super) fn pack(event: &Event<'_>, frame: &mut Vec<u8>) -> bool {
+    let level = level(event);
     let count_only = matches!(level, LogLevel::Counts | LogLevel::Off);
+    begin(event, count_only, frame);
+    pack_client(event, level == LogLevel::Full, frame);
+    if count_only {
+        frame.extend_from_slice(&VARIOUS);
+    } else {
+        let name = event.name.wire();
+        frame.extend_from_slice(&event.rtype.to_le_bytes());
+        frame.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        frame.extend_from_slice(name);
+    }
+    end(frame);
+    !count_only
+}
+
+/// Takes what was asked off the frame that [`pack`] has made a row's of `event`:
+/// various names, of one client and ruling.
+pub(super) fn collapse(event: &Event<'_>, frame: &mut Vec<u8>) {
+    let asked = size_of::<u16>() + 1 + event.name.wire().len();
+    frame.truncate(frame.len().saturating_sub(asked));
+    frame.extend_from_slice(&VARIOUS);
+    end(frame);
+}
+
+/// Packs `event` without what was asked and without who asked: various names,
+/// of one group and ruling.
+pub(super) fn pack_for_group(event: &Event<'_>, frame: &mut Vec<u8>) {
+    begin(event, false, frame);
+    pack_client(event, false, frame);
+    frame.extend_from_slice(&VARIOUS);
+    end(frame);
+}
+
+/// less than everything is a choice for allowed look-ups only.
+fn level(event: &Event<'_>) -> LogLevel {
+    match Rank::of(event.action, event.layer) {
+        Rank::Allowed => event.level,
+        Rank::Blocked | Rank::Mandatory => LogLevel::Full,
+    }
+}
+
+fn begin(event: &Event<'_>, count_only: bool, frame: &mut Vec<u8>) {
     frame.clear();
     frame.extend_from_slice(&[0; LENGTH]);
     frame.extend_from_slice(&event.time.as_microsecond().to_le_bytes());
+    frame.extend_from_slice(&1_u32.to_le_bytes());
     pack_ruling(event, count_only, frame);
-    pack_client(event, level == LogLevel::Full, frame);
-    let (rtype, name) = if count_only {
-        (0, &[0][..])
-    } else {
-        (event.rtype, event.name.wire())
-    };
-    frame.extend_from_slice(&rtype.to_le_bytes());
-    frame.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-    frame.extend_from_slice(name);
+}
+
+fn end(frame: &mut [u8]) {
     let length = u16::try_from(frame.len() - LENGTH).unwrap_or(u16::MAX);
     if let Some(front) = frame.first_chunk_mut() {
         *front = length.to_le_bytes();
@@ -145,11 +188,31 @@ fn pack_text(text: &str, frame: &mut Vec<u8>) {
     frame.extend_from_slice(kept);
 }
 
-/// Splits a frame, its length taken off, into its time in microseconds and its
-/// key.
-pub(super) fn split(frame: &[u8]) -> Option<(i64, &[u8])> {
-    let (time, key) = frame.split_first_chunk::<TIME>()?;
-    Some((i64::from_le_bytes(*time), key))
+/// Splits a frame, its length taken off, into its time in microseconds, its
+/// count and its key.
+pub(super) fn split(frame: &[u8]) -> Option<(i64, u32, &[u8])> {
+    let (time, rest) = frame.split_first_chunk::<TIME>()?;
+    let (count, key) = rest.split_first_chunk::<COUNT>()?;
+    Some((i64::from_le_bytes(*time), u32::from_le_bytes(*count), key))
+}
+
+/// The whole frame, length and all, at the front of `frames`.
+pub(super) fn first(frames: &[u8]) -> Option<&[u8]> {
+    let length = u16::from_le_bytes(*frames.first_chunk()?);
+    frames.get(..LENGTH + usize::from(length))
+}
+
+/// The key of a whole frame.
+pub(super) fn key(frame: &[u8]) -> &[u8] {
+    frame.get(HEAD..).unwrap_or_default()
+}
+
+/// Counts one look-up more on the frame at the front of `frames`.
+pub(super) fn again(frames: &mut [u8]) {
+    let count = frames.get_mut(LENGTH + TIME..);
+    if let Some(count) = count.and_then(|rest| rest.first_chunk_mut::<COUNT>()) {
+        *count = u32::from_le_bytes(*count).saturating_add(1).to_le_bytes();
+    }
 }
 
 /// How much a key matters, without reading all of it.

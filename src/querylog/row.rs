@@ -27,7 +27,8 @@ pub struct Row {
     pub ip: Option<IpAddr>,
     /// Its group.
     pub group: String,
-    /// The asked name, as [`crate::name::NameRef`] prints it.
+    /// The asked name, as [`crate::name::NameRef`] prints it; `.` if there were
+    /// [various](Row::is_various).
     pub name: String,
     /// The asked type.
     pub rtype: u16,
@@ -54,7 +55,17 @@ impl Row {
     pub fn is_mandatory(&self) -> bool {
         self.layer == Layer::Mandatory
     }
+
+    /// Whether it stands for look-ups of various names and types: more than
+    /// there was room for in full. Nobody can ask for type 0.
+    #[must_use]
+    pub fn is_various(&self) -> bool {
+        self.rtype == 0 && self.name == "."
+    }
 }
+
+/// What stands in place of names that a flood has collapsed.
+pub const VARIOUS: &str = "(various)";
 
 /// The mnemonics people know; the rest is written as RFC 3597 section 5 says.
 const TYPES: [(u16, &str); 24] = [

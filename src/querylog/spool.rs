@@ -6,10 +6,12 @@
 //! ones; mandatory ones are merged (one row, many hits) before one is lost.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use super::packed;
-use super::recorder::{Drops, Rank};
+use super::recorder::{ByRank, Rank};
 
 /// What a row costs beside its key: the struct, its place in the index, the
 /// allocator's share.
@@ -49,14 +51,15 @@ impl Spool {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             queues: Default::default(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             bytes: 0,
             limit,
         }
     }
 
-    /// Takes one look-up in; one like it of the same flush becomes its count.
-    pub(super) fn add(&mut self, time: i64, key: &[u8], lost: &Drops) {
+    /// Takes `count` look-ups in, as one row; like ones of the same flush become
+    /// its count.
+    pub(super) fn add(&mut self, time: i64, count: u64, key: &[u8], lost: &ByRank) {
         let Some(rank) = packed::rank(key) else {
             return;
         };
@@ -65,14 +68,14 @@ impl Spool {
             return;
         };
         if let Some(same) = queue.like(hash, key) {
-            same.count += 1;
+            same.count += count;
             same.time = same.time.min(time);
             return;
         }
         queue.seen.insert(hash, queue.gone + queue.rows.len());
         queue.rows.push_back(Held {
             time,
-            count: 1,
+            count,
             key: key.into(),
         });
         self.bytes += key.len() + OVERHEAD;
@@ -96,7 +99,7 @@ impl Spool {
 
     /// Takes rows back that could not be written. They collapse no further with
     /// what comes, so that an outage does not blur the times.
-    pub(super) fn put_back(&mut self, rows: Vec<Held>, lost: &Drops) {
+    pub(super) fn put_back(&mut self, rows: Vec<Held>, lost: &ByRank) {
         for row in rows {
             let Some(queue) = packed::rank(&row.key).and_then(|r| self.queues.get_mut(r as usize))
             else {
@@ -126,7 +129,7 @@ impl Spool {
     }
 
     /// Goes an eighth below the limit, so that the work is not done per row.
-    fn make_room(&mut self, lost: &Drops) {
+    fn make_room(&mut self, lost: &ByRank) {
         let goal = self.limit - self.limit / 8;
         for (rank, queue) in Rank::ALL.into_iter().zip(&mut self.queues) {
             if rank == Rank::Mandatory && self.bytes > goal {
@@ -191,13 +194,13 @@ mod tests {
 
     #[test]
     fn repeats_of_one_flush_are_a_count() {
-        let (mut spool, lost) = (Spool::new(10_000), Drops::default());
+        let (mut spool, lost) = (Spool::new(10_000), ByRank::default());
         for time in [5, 3, 9] {
-            spool.add(time, &key(BLOCK, 1), &lost);
+            spool.add(time, 1, &key(BLOCK, 1), &lost);
         }
-        spool.add(4, &key(BLOCK, 2), &lost);
+        spool.add(4, 1, &key(BLOCK, 2), &lost);
         spool.end_of_flush();
-        spool.add(10, &key(BLOCK, 1), &lost);
+        spool.add(10, 1, &key(BLOCK, 1), &lost);
         let rows: Vec<_> = spool.take().iter().map(|r| (r.time, r.count)).collect();
         assert_eq!(rows, [(3, 3), (4, 1), (10, 1)]);
         assert_eq!((spool.len(), spool.bytes()), (0, 0));
@@ -205,18 +208,18 @@ mod tests {
 
     #[test]
     fn allowed_rows_go_first_and_mandatory_ones_are_merged_before_one_is_lost() {
-        let (mut spool, lost) = (Spool::new(85 * 80), Drops::default());
+        let (mut spool, lost) = (Spool::new(85 * 80), ByRank::default());
         for at in 0..40 {
-            spool.add(at, &key(ALLOW, 1 + at), &lost);
+            spool.add(at, 1, &key(ALLOW, 1 + at), &lost);
         }
         for at in 0..40 {
-            spool.add(at, &key(BLOCK, 1 + at), &lost);
+            spool.add(at, 1, &key(BLOCK, 1 + at), &lost);
         }
         assert_eq!(lost.of(Rank::Allowed), 0);
         // One hit, again and again over many flushes.
         for at in 0..200 {
             spool.end_of_flush();
-            spool.add(at, &key(MANDATORY, 7), &lost);
+            spool.add(at, 1, &key(MANDATORY, 7), &lost);
         }
         assert_eq!(lost.of(Rank::Allowed), 40, "every allowed row went first");
         assert_eq!(lost.of(Rank::Blocked), 40, "then every blocked one");
@@ -227,9 +230,9 @@ mod tests {
 
     #[test]
     fn even_mandatory_rows_are_bounded_and_counted() {
-        let (mut spool, lost) = (Spool::new(85 * 20), Drops::default());
+        let (mut spool, lost) = (Spool::new(85 * 20), ByRank::default());
         for at in 0..1000 {
-            spool.add(at, &key(MANDATORY, at), &lost);
+            spool.add(at, 1, &key(MANDATORY, at), &lost);
             assert!(spool.bytes() <= 85 * 20);
         }
         let kept = spool.take().len() as u64;
@@ -239,11 +242,11 @@ mod tests {
 
     #[test]
     fn rows_put_back_keep_their_place() {
-        let (mut spool, lost) = (Spool::new(10_000), Drops::default());
-        spool.add(1, &key(BLOCK, 1), &lost);
+        let (mut spool, lost) = (Spool::new(10_000), ByRank::default());
+        spool.add(1, 1, &key(BLOCK, 1), &lost);
         let rows = spool.take();
         spool.put_back(rows.clone(), &lost);
-        spool.add(2, &key(BLOCK, 1), &lost);
+        spool.add(2, 1, &key(BLOCK, 1), &lost);
         assert_eq!(spool.take().len(), 2);
     }
 }

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::lists::category::{Category, Theme};
 use crate::policy::decision::Verdict;
 
-use super::row::Row;
+use super::row::{Row, VARIOUS};
 
 /// How long an incident lasts at most.
 const LENGTH: SignedDuration = SignedDuration::from_mins(5);
@@ -70,7 +70,7 @@ pub fn incidents<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<Incident> {
         let key = Key {
             device: device_of(row),
             group: row.group.clone(),
-            domain: registrable(&row.name),
+            domain: domain_of(row),
             action: row.action,
             mandatory: row.is_mandatory(),
         };
@@ -138,6 +138,13 @@ fn is_background(row: &Row) -> bool {
 fn device_of(row: &Row) -> Option<String> {
     let device = row.device.as_ref().or(row.mac.as_ref()).cloned();
     device.or_else(|| row.ip.map(|ip| ip.to_string()))
+}
+
+fn domain_of(row: &Row) -> String {
+    match row {
+        _ if row.is_various() => VARIOUS.to_owned(),
+        _ => registrable(&row.name),
+    }
 }
 
 /// The domain somebody registered, by the Public Suffix List: `example.co.uk`

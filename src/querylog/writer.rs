@@ -74,12 +74,12 @@ impl Writer {
     /// A writer for the rows that come out of `outlets`. Touches no file yet.
     #[must_use]
     pub fn new(settings: Settings, outlets: Vec<Outlet>) -> Self {
-        let drops = outlets.iter().map(Outlet::drops).collect();
+        let shortfalls = outlets.iter().map(Outlet::shortfall).collect();
         Self {
             outlets,
             spool: Spool::new(settings.spool_bytes),
             store: Store::new(settings.folder, settings.zone, settings.day_bytes),
-            health: Arc::new(Health::new(drops)),
+            health: Arc::new(Health::new(shortfalls)),
             skip: 0,
             pause: 0,
             failing: false,
@@ -111,7 +111,9 @@ impl Writer {
     /// too recent.
     pub fn flush(&mut self, now: Timestamp) {
         for outlet in &mut self.outlets {
-            outlet.drain(|time, key| self.spool.add(time, key, &self.health.spool));
+            outlet.drain(|time, count, key| {
+                self.spool.add(time, count, key, &self.health.spool);
+            });
         }
         self.spool.end_of_flush();
         if self.skip > 0 {

@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use schoolgate::devices::leases::Leases;
 use schoolgate::dns::answer::{Answer, NoAnswer};
 use schoolgate::dns::cache::{Cache, Limits};
-use schoolgate::dns::limiter::Limiter;
 use schoolgate::dns::local::{Local, LocalRecord};
 use schoolgate::dns::pipeline::{Desk, From, Now, Outcome, Pending, Pipeline, Step, Wanted};
 use schoolgate::dns::second_look::Rebinding;
+use schoolgate::limiter::Limiter;
 use schoolgate::lists::lookup::Lists;
 use schoolgate::lists::sample;
 use schoolgate::metrics::{Counters, GroupLabels, Transport};
@@ -25,7 +25,7 @@ use schoolgate::policy::decision::Layer;
 use schoolgate::policy::group::Network;
 use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::read::rows;
-use schoolgate::querylog::recorder::{Drops, recorder};
+use schoolgate::querylog::recorder::{Shortfall, recorder};
 use schoolgate::querylog::row::Row;
 use schoolgate::querylog::writer::{Settings, Writer};
 use tempfile::TempDir;
@@ -87,7 +87,7 @@ pub(crate) struct Bench {
     pub(crate) lists: Arc<Lists>,
     pub(crate) now: Now,
     /// What the log could not take.
-    pub(crate) drops: Arc<Drops>,
+    pub(crate) shortfall: Arc<Shortfall>,
     writer: Writer,
     state: TempDir,
 }
@@ -125,7 +125,7 @@ impl Bench {
         let state = tempfile::tempdir().unwrap();
         let lists = sample::compile(state.path(), SOURCES, &LISTED).unwrap();
         let (recorder, outlet) = recorder(ring);
-        let drops = Arc::clone(recorder.drops());
+        let shortfall = Arc::clone(recorder.shortfall());
         let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
         let settings = Settings::new(state.path().join("querylog"), zone);
         let live = Arc::new(ArcSwapOption::empty());
@@ -151,7 +151,7 @@ impl Bench {
                 ms: 1_000_000,
                 wall: wall("2026-09-08T10:00:00"),
             },
-            drops,
+            shortfall,
             writer: Writer::new(settings, vec![outlet]),
             state,
         };
@@ -260,6 +260,7 @@ impl Bench {
 
     /// The rows of the query log.
     pub(crate) fn rows(&mut self) -> Vec<Row> {
+        self.pipeline.tick(u64::MAX);
         self.writer.flush(self.now.wall);
         let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
         let folder = self.state.path().join("querylog");

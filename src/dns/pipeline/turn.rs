@@ -329,7 +329,7 @@ impl<'t> Turn<'t> {
             .and_then(|row| self.policy.devices.device(row));
         let group = self.policy.group(self.asker.group);
         let host = self.who.lease.and_then(|lease| self.leases.host(lease));
-        self.recorder.record(&Event {
+        let event = &Event {
             time: self.now.wall,
             time_trusted: self.moment.is_trusted(),
             device: device.map(|d| &*d.id),
@@ -346,7 +346,8 @@ impl<'t> Turn<'t> {
             source: settled.source,
             policy: self.policy.number,
             level: group.map_or(LogLevel::Full, |g| g.log),
-        });
+        };
+        self.recorder.record(event, self.now.ms);
     }
 }
 

@@ -18,9 +18,10 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -55,6 +56,8 @@ use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
 
 /// How many ports are tried when any will do.
 const PORTS: usize = 16;
+/// By how much housekeeping gives way to the workers (nice(2)).
+const HOUSE_NICENESS: i32 = 10;
 
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
@@ -144,8 +147,9 @@ async fn run(
         }
         None => None,
     };
+    let house = start_house(housekeeping)?;
     announce(&crew.addresses, metrics, out)?;
-    let ended = until_stopped(signals, housekeeping, &crew).await;
+    let ended = until_stopped(signals, &house, &crew).await;
     stop(crew, writer);
     ended
 }
@@ -167,26 +171,53 @@ impl Signals {
     }
 }
 
-/// Waits for a signal, seeing to the house meanwhile.
+/// Waits for a signal.
 async fn until_stopped(
     mut signals: Signals,
-    mut house: Housekeeping,
+    house: &mpsc::Sender<Cause>,
     crew: &Crew,
 ) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = signals.hangup.recv() => house.reload(Cause::Reload),
+            _ = signals.hangup.recv() => house.send(Cause::Reload)?,
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
             _ = tick.tick() => {
-                house.tick(Timestamp::now());
                 if crew.threads.iter().any(JoinHandle::is_finished) {
                     bail!("a worker ended; restarting is safer than serving with fewer");
                 }
             }
         }
     }
+}
+
+/// Starts the thread that sees to the house until the sender is gone. Building
+/// a policy takes long beside an answer: the thread gives way to the workers
+/// wherever they share a core (it is nice), and to nobody's TCP stream.
+fn start_house(mut house: Housekeeping) -> io::Result<mpsc::Sender<Cause>> {
+    let (wishes, wished) = mpsc::channel();
+    let see_to_it = move || {
+        if let Err(error) = rustix::process::nice(HOUSE_NICENESS) {
+            tracing::warn!(%error, "housekeeping has the workers' priority");
+        }
+        let mut next = Instant::now();
+        loop {
+            let pause = next.saturating_duration_since(Instant::now());
+            match wished.recv_timeout(pause) {
+                Ok(cause) => house.reload(cause),
+                Err(RecvTimeoutError::Timeout) => {
+                    house.tick(Timestamp::now());
+                    next = Instant::now() + Duration::from_secs(1);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("house".to_owned())
+        .spawn(see_to_it)?;
+    Ok(wishes)
 }
 
 fn stop(crew: Crew, writer: LogWriter) {

@@ -104,6 +104,10 @@ impl Housekeeping {
             self.lists = lists;
             self.reload(Cause::Lists);
         }
+        self.activation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tidy();
         self.notice_hidden(now);
         let due = self
             .swept

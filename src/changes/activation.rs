@@ -42,6 +42,8 @@ pub struct Activation {
     /// What the live policy was made of.
     lists: Option<Arc<Lists>>,
     texts: Option<PolicyTexts>,
+    /// Policies that were live and that a worker may still hold.
+    retired: Vec<Arc<Policy>>,
     /// How many activations have failed since the start.
     pub failures: u64,
     /// Why the last one failed, if it did.
@@ -101,6 +103,7 @@ impl Activation {
             last: last_record(state_dir)?,
             lists: None,
             texts: None,
+            retired: Vec::new(),
             failures: 0,
             trouble: None,
         })
@@ -129,6 +132,13 @@ impl Activation {
             }
         }
         result.map(|(record, _)| record)
+    }
+
+    /// Lets go of policies that no worker holds any more. The last to hold one
+    /// takes it down, lists and all, and that must not be a worker: a question
+    /// would wait for it.
+    pub fn tidy(&mut self) {
+        self.retired.retain(|policy| Arc::strong_count(policy) > 1);
     }
 
     fn try_activate(
@@ -170,7 +180,7 @@ impl Activation {
             let folder = folder(&self.state_dir);
             keep_record(&folder, &record, &texts).map_err(|e| durable::naming(&folder, &e))?;
         }
-        self.live.store(Some(Arc::new(policy)));
+        self.retired.extend(self.live.swap(Some(Arc::new(policy))));
         self.lists = Some(lists);
         self.texts = Some(texts);
         self.last = Some(record.clone());

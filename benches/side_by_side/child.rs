@@ -185,7 +185,8 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
 
 /// Where a program is; Debian keeps servers out of people's way.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::split_paths("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let path =
+        std::env::split_paths("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     path.into_iter()
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())

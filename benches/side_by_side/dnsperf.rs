@@ -55,7 +55,9 @@ impl Dnsperf {
         // A miss must not be asked again, and a resolver that has to ask others
         // is not to be judged by how it drops what is too much.
         args.extend(match load {
-            Load::Miss => ["-c", "16", "-q", "200", "-n", "1"].map(str::to_owned).to_vec(),
+            Load::Miss => ["-c", "16", "-q", "200", "-n", "1"]
+                .map(str::to_owned)
+                .to_vec(),
             _ => ["-c", "32", "-q", "1000"].map(str::to_owned).to_vec(),
         });
         self.run(port, questions, &args, seconds + 30)
@@ -88,7 +90,9 @@ fn read(said: &str) -> Option<Found> {
     let number = |key: &str| row(key)?.split_whitespace().next()?.parse().ok();
     let codes = row("Response codes:").unwrap_or_default();
     let replies = |code: &str| -> u64 {
-        let codes = codes.split(',').filter_map(|part| part.trim().split_once(' '));
+        let codes = codes
+            .split(',')
+            .filter_map(|part| part.trim().split_once(' '));
         codes
             .filter(|(name, _)| *name == code)
             .filter_map(|(_, rest)| rest.split_whitespace().next()?.parse::<u64>().ok())

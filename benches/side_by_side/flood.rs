@@ -33,8 +33,14 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     let mut table = Table::new(
         "a flood of blocked questions from random devices",
         &[
-            "second", "answered", "RSS MB", "anonymous", "rows waiting", "KB waiting",
-            "look-ups written", "lost, counted",
+            "second",
+            "answered",
+            "RSS MB",
+            "anonymous",
+            "rows waiting",
+            "KB waiting",
+            "look-ups written",
+            "lost, counted",
         ],
     );
     let cores = ground.places.server.clone();
@@ -73,7 +79,10 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
             format!("{:.1}", sample.memory.anonymous as f64 / 1024.0),
             metric("schoolgate_querylog_pending_rows"),
             sample.metrics.as_ref().map_or(String::new(), |metrics| {
-                format!("{:.0}", metrics.sum("schoolgate_querylog_pending_bytes") / 1024.0)
+                format!(
+                    "{:.0}",
+                    metrics.sum("schoolgate_querylog_pending_bytes") / 1024.0
+                )
             }),
             metric("schoolgate_querylog_written_total"),
             metric("schoolgate_querylog_lost_total"),
@@ -99,7 +108,14 @@ fn questions(listed: &[String]) -> Packets {
     for _ in 0..QUESTIONS {
         let bytes = random.next().to_be_bytes();
         // A vendor's address: neither of a group nor made up by the device.
-        let mac = [bytes[0] & 0xfc, bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]];
+        let mac = [
+            bytes[0] & 0xfc,
+            bytes[1],
+            bytes[2],
+            bytes[3],
+            bytes[4],
+            bytes[5],
+        ];
         packets.add(random.one_of(listed), Some((MAC, &mac)));
     }
     packets

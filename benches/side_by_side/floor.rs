@@ -9,9 +9,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt,
-};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt};
 
 const BATCH: usize = 32;
 const PACKET: usize = 512;

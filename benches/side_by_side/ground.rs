@@ -86,7 +86,10 @@ impl Ground {
     pub(crate) fn start(&mut self, peer: &Peer) -> anyhow::Result<Started> {
         self.runs += 1;
         let port = free_port()?;
-        let folder = self.scratch.path().join(format!("{}-{}", peer.name, self.runs));
+        let folder = self
+            .scratch
+            .path()
+            .join(format!("{}-{}", peer.name, self.runs));
         let memory = self.memory.path().join(self.runs.to_string());
         fs::create_dir(&folder)?;
         fs::create_dir(&memory)?;
@@ -147,7 +150,10 @@ impl Ground {
             running.ended().is_none()
         })?;
         if !said.is_some_and(right) {
-            bail!("it does not block {listed} ({said:?}): {}", running.complaint());
+            bail!(
+                "it does not block {listed} ({said:?}): {}",
+                running.complaint()
+            );
         }
         if answers {
             let below = format!("www.below.{}", names.subtree);
@@ -157,7 +163,10 @@ impl Ground {
             let free = &names.free[0];
             let said = wire::ask(server, free, Said::is_resolved);
             if !said.is_some_and(Said::is_resolved) {
-                bail!("it does not resolve {free} ({said:?}): {}", running.complaint());
+                bail!(
+                    "it does not resolve {free} ({said:?}): {}",
+                    running.complaint()
+                );
             }
         }
         Ok(Started {
@@ -170,7 +179,9 @@ impl Ground {
 
     /// What the measured Schoolgate says of itself.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
-        let output = Command::new(&self.school.program).arg("--version").output()?;
+        let output = Command::new(&self.school.program)
+            .arg("--version")
+            .output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(said.trim().trim_start_matches("schoolgate ").to_owned())
     }

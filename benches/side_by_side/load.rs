@@ -57,7 +57,7 @@ pub(crate) fn paced(
         let due = due.min(all).saturating_sub(generator.outcome.sent);
         if due > 0 {
             lane = (lane + 1) % SOCKETS;
-            generator.send(lane, packets, (due as usize).min(BATCH), began)?;
+            generator.send(lane, packets, (due as usize).min(BATCH), began);
         }
         let next = Duration::from_secs_f64((generator.outcome.sent + 1) as f64 / f64::from(rate));
         generator.receive(began, next.saturating_sub(began.elapsed()))?;
@@ -101,13 +101,7 @@ impl Generator {
         })
     }
 
-    fn send(
-        &mut self,
-        lane: usize,
-        packets: &mut Packets,
-        count: usize,
-        began: Instant,
-    ) -> anyhow::Result<()> {
+    fn send(&mut self, lane: usize, packets: &mut Packets, count: usize, began: Instant) {
         let lane = &mut self.lanes[lane];
         let now = began.elapsed().as_nanos() as u64;
         for packet in self.outgoing.iter_mut().take(count) {
@@ -131,7 +125,6 @@ impl Generator {
             MsgFlags::MSG_DONTWAIT,
         );
         self.outcome.sent += count as u64;
-        Ok(())
     }
 
     /// Waits up to `time` for replies and takes what is there.
@@ -165,7 +158,9 @@ impl Generator {
                 let sent = std::mem::take(&mut lane.sent[id]);
                 if sent > 0 {
                     let delay = now.saturating_sub(sent);
-                    self.outcome.delays.push(u32::try_from(delay).unwrap_or(u32::MAX));
+                    self.outcome
+                        .delays
+                        .push(u32::try_from(delay).unwrap_or(u32::MAX));
                 }
             }
         }
@@ -182,6 +177,8 @@ impl Outcome {
     pub(crate) fn percentile(&self, share: f64) -> f64 {
         let last = self.delays.len().saturating_sub(1);
         let at = (last as f64 * share).round() as usize;
-        self.delays.get(at).map_or(f64::NAN, |delay| f64::from(*delay) / 1000.0)
+        self.delays
+            .get(at)
+            .map_or(f64::NAN, |delay| f64::from(*delay) / 1000.0)
     }
 }

@@ -37,7 +37,9 @@ pub(crate) fn description(schoolgate: &str) -> Vec<String> {
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_matches([' ', '\t', ':']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_matches([' ', '\t', ':'])
+        });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kilobytes = memory
@@ -45,10 +47,15 @@ pub(crate) fn description(schoolgate: &str) -> Vec<String> {
         .nth(1)
         .and_then(|word| word.parse::<u64>().ok());
     vec![
-        format!("{}; Schoolgate {schoolgate}", now.strftime("%d %B %Y, %H:%M UTC")),
+        format!(
+            "{}; Schoolgate {schoolgate}",
+            now.strftime("%d %B %Y, %H:%M UTC")
+        ),
         format!(
             "{} × {model}, {} GiB, Linux {}",
-            cpu.lines().filter(|line| line.starts_with("processor")).count(),
+            cpu.lines()
+                .filter(|line| line.starts_with("processor"))
+                .count(),
             kilobytes.unwrap_or(0) >> 20,
             kernel.trim()
         ),

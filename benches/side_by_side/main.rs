@@ -57,7 +57,11 @@ fn main() -> anyhow::Result<()> {
 fn run(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<()> {
     let about = machine::description(&ground.version()?);
     let names = ground.questions.names();
-    let listed = format!("{} listed names, {} free ones", names.listed.len(), names.free.len());
+    let listed = format!(
+        "{} listed names, {} free ones",
+        names.listed.len(),
+        names.free.len()
+    );
     for line in about.iter().chain([&listed]) {
         writeln!(out, "{line}")?;
     }
@@ -83,7 +87,10 @@ fn run(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<()> {
         let head = about.iter().chain([&listed]).map(String::as_str);
         let head: Vec<&str> = head.collect();
         let tables: Vec<_> = tables.iter().map(report::Table::markdown).collect();
-        fs::write(path, format!("{}\n\n{}", head.join("  \n"), tables.join("\n")))?;
+        fs::write(
+            path,
+            format!("{}\n\n{}", head.join("  \n"), tables.join("\n")),
+        )?;
     }
     Ok(())
 }

@@ -151,7 +151,10 @@ fn row(
 /// A server that answers fast but wrongly is not fast.
 fn check(load: Load, found: &Found) -> anyhow::Result<()> {
     let answered = found.answered as f64;
-    let (blocked, failed) = (found.blocked as f64 / answered, found.failed as f64 / answered);
+    let (blocked, failed) = (
+        found.blocked as f64 / answered,
+        found.failed as f64 / answered,
+    );
     if (blocked - load.blocked()).abs() > 0.01 || failed > 0.01 {
         bail!(
             "it answers {} wrongly: {:.1} % no such name, {:.1} % failures",

@@ -93,7 +93,10 @@ fn free(asked: &[String], listed: &HashSet<String>) -> anyhow::Result<Vec<String
     };
     let free: Vec<String> = asked.iter().filter(is_free).take(FREE).cloned().collect();
     if free.len() < FREE {
-        bail!("only {} names are not listed; {FREE} are needed", free.len());
+        bail!(
+            "only {} names are not listed; {FREE} are needed",
+            free.len()
+        );
     }
     Ok(free)
 }

@@ -47,7 +47,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) server: Option<PathBuf>,
     /// The core of the servers and that of everything else
-    #[arg(long, value_delimiter = ',', num_args = 2, default_value = "0,1", value_name = "CORE,CORE")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        num_args = 2,
+        default_value = "0,1",
+        value_name = "CORE,CORE"
+    )]
     pub(crate) cores: Vec<usize>,
     /// Where the single measurements go
     #[arg(long, default_value = "target/side_by_side.tsv", value_name = "FILE")]

@@ -44,7 +44,9 @@ impl Zipf {
     pub(crate) fn draw(&self, random: &mut Random) -> usize {
         let whole = self.0.last().copied().unwrap_or(0.0);
         let at = random.next() as f64 / 2_f64.powi(64) * whole;
-        self.0.partition_point(|sum| *sum < at).min(self.0.len() - 1)
+        self.0
+            .partition_point(|sum| *sum < at)
+            .min(self.0.len() - 1)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rows → the tables, for people and for `benches/README.md`, and the file of
 //! all single measurements.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -51,20 +52,23 @@ impl Table {
             }
             writeln!(out)?;
         }
-        self.remarks.iter().try_for_each(|line| writeln!(out, "{line}"))
+        self.remarks
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
     }
 
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut rule = vec!["---:".to_owned(); self.columns.len()];
-        rule[0] = "---".to_owned();
+        let rule: Vec<String> = (0..self.columns.len())
+            .map(|column| if column == 0 { "---" } else { "---:" }.to_owned())
+            .collect();
         let rows: String = self.rows.iter().map(|row| line(row)).collect();
-        let remarks: String = self.remarks.iter().map(|line| format!("\n{line}\n")).collect();
         format!(
-            "**{}**\n\n{}{}{rows}{remarks}",
+            "**{}**\n\n{}{}{rows}\n{}\n",
             self.title,
             line(&self.columns),
-            line(&rule)
+            line(&rule),
+            self.remarks.join("  \n")
         )
     }
 }
@@ -84,7 +88,15 @@ fn load_table(measured: &Measured, load: Load) -> Table {
     let mut table = Table::new(
         load.name(),
         &[
-            "", "q/s", "CPU µs/q", "user", "system", "p50 µs", "p99 µs", "p99.9 µs", "lost",
+            "",
+            "q/s",
+            "CPU µs/q",
+            "user",
+            "system",
+            "p50 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "lost",
             "lost at pace",
         ],
     );
@@ -95,7 +107,10 @@ fn load_table(measured: &Measured, load: Load) -> Table {
             continue;
         }
         let delay = |at: usize| {
-            median(rows.iter().filter_map(|row| Some(row.delays?.percentiles[at])))
+            median(
+                rows.iter()
+                    .filter_map(|row| Some(row.delays?.percentiles[at])),
+            )
         };
         let paced: Vec<_> = rows.iter().filter_map(|row| row.delays).collect();
         let lost: u64 = rows.iter().map(|row| row.lost()).sum();
@@ -136,10 +151,16 @@ fn ratios(measured: &Measured, load: Load) -> Vec<String> {
         .min_by(|one, other| one.0.total_cmp(&other.0));
     let mut remarks = Vec::new();
     if let Some((theirs, name)) = best {
-        remarks.push(format!("CPU of Schoolgate: {:.2} × {name}'s", ours / theirs));
+        remarks.push(format!(
+            "CPU of Schoolgate: {:.2} × {name}'s",
+            ours / theirs
+        ));
     }
     if let Some(floor) = of("floor") {
-        remarks.push(format!("CPU of Schoolgate: {:.2} × the floor's", ours / floor));
+        remarks.push(format!(
+            "CPU of Schoolgate: {:.2} × the floor's",
+            ours / floor
+        ));
     }
     remarks
 }
@@ -185,12 +206,15 @@ fn size_table(measured: &Measured) -> Table {
 
 fn absent(measured: &Measured, table: &mut Table) {
     let lines = measured.absent.iter();
-    table.remarks.extend(lines.map(|(peer, why)| format!("{peer}: {why}")));
+    table
+        .remarks
+        .extend(lines.map(|(peer, why)| format!("{peer}: {why}")));
 }
 
 fn rows_of<'a>(measured: &'a Measured, peer: &str, load: Load) -> Vec<&'a Row> {
     let rows = measured.rows.iter();
-    rows.filter(|row| row.peer == peer && row.load == load).collect()
+    rows.filter(|row| row.peer == peer && row.load == load)
+        .collect()
 }
 
 fn cpu(rows: &[&Row]) -> f64 {
@@ -236,11 +260,15 @@ pub(crate) fn write_rows(path: &Path, date: &str, measured: &Measured) -> anyhow
             || "\t\t\t\t".to_owned(),
             |delays| {
                 let [p50, p99, p999] = delays.percentiles;
-                format!("{}\t{}\t{p50:.1}\t{p99:.1}\t{p999:.1}", delays.sent, delays.lost)
+                format!(
+                    "{}\t{}\t{p50:.1}\t{p99:.1}\t{p999:.1}",
+                    delays.sent, delays.lost
+                )
             },
         );
-        text += &format!(
-            "{date}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{:.2}\t{:.2}\t{}\t{}\t{}\t{:.1}\t{delays}\n",
+        writeln!(
+            text,
+            "{date}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{:.2}\t{:.2}\t{}\t{}\t{}\t{:.1}\t{delays}",
             row.peer,
             row.load.name(),
             row.round,
@@ -255,7 +283,7 @@ pub(crate) fn write_rows(path: &Path, date: &str, measured: &Measured) -> anyhow
             memory.anonymous,
             memory.file,
             row.start.as_secs_f64() * 1000.0,
-        );
+        )?;
     }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

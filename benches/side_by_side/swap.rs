@@ -30,7 +30,9 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     let started = ground.serve(1, &[], &cores)?;
     ground.warm(started.port)?;
     let file = ground.questions.file(LOAD, 0)?;
-    let found = ground.dnsperf.load(started.port, LOAD, &file, ground.options.seconds)?;
+    let found = ground
+        .dnsperf
+        .load(started.port, LOAD, &file, ground.options.seconds)?;
     let capacity = found.answered as f64 / found.seconds;
     let rate = (capacity * SHARE) as u32;
     let mut packets = ground.questions.packets(LOAD, 0);
@@ -38,13 +40,28 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     let mut table = Table::new(
         &format!("swaps under {rate} questions a second, 60 % of {capacity:.0}"),
         &[
-            "", "asked", "lost", "p50 µs", "p99 µs", "p99.9 µs", "longest µs", "activations",
+            "",
+            "asked",
+            "lost",
+            "p50 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "longest µs",
+            "activations",
+            "new policies",
             "refused",
         ],
     );
     let mut run = |swapping: bool, what: &str| -> anyhow::Result<f64> {
-        let before = ground.school.metrics()?;
-        let outcome = under_load(ground, &started, &mut packets, rate, time, swapping.then_some(&generations))?;
+        let (before, activated) = (ground.school.metrics()?, activations(&started));
+        let outcome = under_load(
+            ground,
+            &started,
+            &mut packets,
+            rate,
+            time,
+            swapping.then_some(&generations),
+        )?;
         let after = ground.school.metrics()?;
         let grown = |row: &str| format!("{:.0}", after.sum(row) - before.sum(row));
         table.add([
@@ -55,6 +72,7 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
             format!("{:.0}", outcome.percentile(0.99)),
             format!("{:.0}", outcome.percentile(0.999)),
             format!("{:.0}", outcome.percentile(1.0)),
+            (activations(&started) - activated).to_string(),
             grown("schoolgate_policy_number"),
             grown("schoolgate_policy_reload_failures_total"),
         ]);
@@ -69,6 +87,15 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
     Ok(table)
 }
 
+/// How often the server has said that it activated a policy. One that is the
+/// same as before is built and taken up anew, but keeps its number.
+fn activations(started: &Started) -> usize {
+    let said = started.running.said();
+    said.lines()
+        .filter(|line| line.contains(" activated "))
+        .count()
+}
+
 fn under_load(
     ground: &Ground,
     started: &Started,
@@ -80,7 +107,15 @@ fn under_load(
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let swaps = generations.map(|generations| {
-            scope.spawn(|| swap(&ground.school, ground.questions.names().categories.as_slice(), started, generations, &over))
+            scope.spawn(|| {
+                swap(
+                    &ground.school,
+                    ground.questions.names().categories.as_slice(),
+                    started,
+                    generations,
+                    &over,
+                )
+            })
         });
         let outcome = load::paced(started.address(), packets, rate, time);
         over.store(true, Ordering::Relaxed);
@@ -132,7 +167,10 @@ fn two_generations(ground: &Ground) -> anyhow::Result<[String; 2]> {
     fs::write(school.folder.join("another.txt"), names)?;
     let source = "\n[[source]]\nid = \"another\"\ncategory = \"gambling\"\nformat = \"domains\"\n\
         match = \"subtree\"\nfile = \"another.txt\"\nlicence = \"CC0-1.0\"\n";
-    OpenOptions::new().append(true).open(&path)?.write_all(source.as_bytes())?;
+    OpenOptions::new()
+        .append(true)
+        .open(&path)?
+        .write_all(source.as_bytes())?;
     school.refresh(&ground.places.others)?;
     let second = school.generation()?;
     fs::write(path, before)?;

@@ -1,8 +1,8 @@
 //! One worker thread and two. The load generator has no core to itself here, so
 //! the figures of this table stand for nothing but each other.
 
-use crate::ground::Ground;
 use crate::dnsperf::Dnsperf;
+use crate::ground::Ground;
 use crate::questions::Load;
 use crate::report::{Table, median};
 use crate::usage::Cpu;
@@ -27,7 +27,10 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
                 let result = dnsperf.load(started.port, load, &file, seconds)?;
                 let cpu = Cpu::of(pid)?.since(before);
                 let answered = result.answered as f64;
-                found.push((answered / result.seconds, (cpu.user + cpu.system) * 1e6 / answered));
+                found.push((
+                    answered / result.seconds,
+                    (cpu.user + cpu.system) * 1e6 / answered,
+                ));
             }
         }
         for (threads, found) in (1..).zip(&found) {

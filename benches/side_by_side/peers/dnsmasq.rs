@@ -14,7 +14,11 @@ pub(super) fn prepare(program: PathBuf, setting: &Setting<'_>) -> anyhow::Result
     write_names(&names, "", setting.listed, |file, name| {
         writeln!(file, "local=/{name}/")
     })?;
-    let user = if geteuid().is_root() { "user=root\n" } else { "" };
+    let user = if geteuid().is_root() {
+        "user=root\n"
+    } else {
+        ""
+    };
     let Setting { port, upstream, .. } = setting;
     let text = format!(
         "port={port}\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nno-poll\n\

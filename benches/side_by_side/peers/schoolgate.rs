@@ -43,9 +43,9 @@ impl School {
         })
     }
 
-    /// Writes the policy: whoever asks is a pupil. Left to itself, it says of an
-    /// advert's name that it has no address and of any other that there is none;
-    /// here it is to say what the peers say.
+    /// Writes the policy: whoever asks is a pupil. Of a name that is listed alone
+    /// it would say that there is no such record, because names below may exist
+    /// (RFC 8020); here it is to say what the peers say.
     pub(crate) fn put_policy(&self, categories: &[&str], remark: &str) -> anyhow::Result<()> {
         let policy = format!(
             "# {remark}\nschool = \"Side by side\"\ntimezone = \"Europe/London\"\nunknown = \"pupil\"\n\
@@ -54,8 +54,15 @@ impl School {
             quoted(categories)
         );
         // Whoever reads it meanwhile gets the one or the other.
-        fs::rename(put(&self.folder, "policy.new", &policy)?, self.folder.join("policy.toml"))?;
-        put(&self.folder, "devices.csv", "id,name,mac,ip,group,owner,kind\n")?;
+        fs::rename(
+            put(&self.folder, "policy.new", &policy)?,
+            self.folder.join("policy.toml"),
+        )?;
+        put(
+            &self.folder,
+            "devices.csv",
+            "id,name,mac,ip,group,owner,kind\n",
+        )?;
         Ok(())
     }
 
@@ -73,7 +80,10 @@ impl School {
             self.metrics
         );
         writeln!(settings, "routers = [{}]", quoted(routers))?;
-        writeln!(settings, "[upstream]\nservers = [\"udp://127.0.0.1:{upstream}\"]")?;
+        writeln!(
+            settings,
+            "[upstream]\nservers = [\"udp://127.0.0.1:{upstream}\"]"
+        )?;
         put(&self.folder, "schoolgate.toml", &settings)?;
         Ok(())
     }
@@ -81,7 +91,12 @@ impl School {
     /// Compiles the lists.
     pub(crate) fn refresh(&self, cores: &Cores) -> anyhow::Result<()> {
         let log = self.folder.join("refresh.log");
-        run(&self.command("refresh"), cores, &log, Duration::from_secs(300))?;
+        run(
+            &self.command("refresh"),
+            cores,
+            &log,
+            Duration::from_secs(300),
+        )?;
         Ok(())
     }
 

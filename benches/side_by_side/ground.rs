@@ -108,7 +108,7 @@ impl Ground {
                     folder: &folder,
                     port,
                     upstream: self.upstream.port,
-                    listed: &self.questions.names().listed,
+                    listed: &self.questions.names().in_order,
                     memory: &memory,
                 },
             )?,

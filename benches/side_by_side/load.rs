@@ -57,7 +57,7 @@ pub(crate) fn paced(
         let due = due.min(all).saturating_sub(generator.outcome.sent);
         if due > 0 {
             lane = (lane + 1) % SOCKETS;
-            generator.send(lane, packets, (due as usize).min(BATCH), began)?;
+            generator.send(lane, packets, (due as usize).min(BATCH), began);
         }
         let next = Duration::from_secs_f64((generator.outcome.sent + 1) as f64 / f64::from(rate));
         generator.receive(began, next.saturating_sub(began.elapsed()))?;
@@ -101,13 +101,7 @@ impl Generator {
         })
     }
 
-    fn send(
-        &mut self,
-        lane: usize,
-        packets: &mut Packets,
-        count: usize,
-        began: Instant,
-    ) -> anyhow::Result<()> {
+    fn send(&mut self, lane: usize, packets: &mut Packets, count: usize, began: Instant) {
         let lane = &mut self.lanes[lane];
         let now = began.elapsed().as_nanos() as u64;
         for packet in self.outgoing.iter_mut().take(count) {
@@ -131,7 +125,6 @@ impl Generator {
             MsgFlags::MSG_DONTWAIT,
         );
         self.outcome.sent += count as u64;
-        Ok(())
     }
 
     /// Waits up to `time` for replies and takes what is there.

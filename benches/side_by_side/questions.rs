@@ -111,7 +111,9 @@ impl Questions {
             Load::Cached => {
                 let mut order: Vec<&String> = free.iter().collect();
                 random.shuffle(&mut order);
-                order.into_iter().for_each(|name| ask(name));
+                for name in order {
+                    ask(name);
+                }
             }
             Load::Blocked => listed.iter().for_each(|name| ask(name)),
             Load::Mixed => {

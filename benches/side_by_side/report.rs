@@ -1,6 +1,7 @@
 //! Rows → the tables, for people and for `benches/README.md`, and the file of
 //! all single measurements.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -58,19 +59,16 @@ impl Table {
 
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut rule = vec!["---:".to_owned(); self.columns.len()];
-        rule[0] = "---".to_owned();
-        let rows: String = self.rows.iter().map(|row| line(row)).collect();
-        let remarks: String = self
-            .remarks
-            .iter()
-            .map(|line| format!("\n{line}\n"))
+        let rule: Vec<String> = (0..self.columns.len())
+            .map(|column| if column == 0 { "---" } else { "---:" }.to_owned())
             .collect();
+        let rows: String = self.rows.iter().map(|row| line(row)).collect();
         format!(
-            "**{}**\n\n{}{}{rows}{remarks}",
+            "**{}**\n\n{}{}{rows}\n{}\n",
             self.title,
             line(&self.columns),
-            line(&rule)
+            line(&rule),
+            self.remarks.join("  \n")
         )
     }
 }
@@ -268,8 +266,9 @@ pub(crate) fn write_rows(path: &Path, date: &str, measured: &Measured) -> anyhow
                 )
             },
         );
-        text += &format!(
-            "{date}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{:.2}\t{:.2}\t{}\t{}\t{}\t{:.1}\t{delays}\n",
+        writeln!(
+            text,
+            "{date}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{:.2}\t{:.2}\t{}\t{}\t{}\t{:.1}\t{delays}",
             row.peer,
             row.load.name(),
             row.round,
@@ -284,7 +283,7 @@ pub(crate) fn write_rows(path: &Path, date: &str, measured: &Measured) -> anyhow
             memory.anonymous,
             memory.file,
             row.start.as_secs_f64() * 1000.0,
-        );
+        )?;
     }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

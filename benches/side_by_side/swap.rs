@@ -48,11 +48,12 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
             "p99.9 µs",
             "longest µs",
             "activations",
+            "new policies",
             "refused",
         ],
     );
     let mut run = |swapping: bool, what: &str| -> anyhow::Result<f64> {
-        let before = ground.school.metrics()?;
+        let (before, activated) = (ground.school.metrics()?, activations(&started));
         let outcome = under_load(
             ground,
             &started,
@@ -71,6 +72,7 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
             format!("{:.0}", outcome.percentile(0.99)),
             format!("{:.0}", outcome.percentile(0.999)),
             format!("{:.0}", outcome.percentile(1.0)),
+            (activations(&started) - activated).to_string(),
             grown("schoolgate_policy_number"),
             grown("schoolgate_policy_reload_failures_total"),
         ]);
@@ -83,6 +85,15 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
         with / without
     ));
     Ok(table)
+}
+
+/// How often the server has said that it activated a policy. One that is the
+/// same as before is built and taken up anew, but keeps its number.
+fn activations(started: &Started) -> usize {
+    let said = started.running.said();
+    said.lines()
+        .filter(|line| line.contains(" activated "))
+        .count()
 }
 
 fn under_load(

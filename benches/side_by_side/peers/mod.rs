@@ -29,7 +29,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) port: u16,
     /// Where it is to ask, on 127.0.0.1.
     pub(crate) upstream: u16,
-    /// What it is to block, with all below.
+    /// What it is to block, with all below, top-level label first.
     pub(crate) listed: &'a [String],
     /// A folder in memory, for a cache that is a file.
     pub(crate) memory: &'a Path,

@@ -43,9 +43,9 @@ impl School {
         })
     }
 
-    /// Writes the policy: whoever asks is a pupil. Left to itself, it says of an
-    /// advert's name that it has no address and of any other that there is none;
-    /// here it is to say what the peers say.
+    /// Writes the policy: whoever asks is a pupil. Of a name that is listed alone
+    /// it would say that there is no such record, because names below may exist
+    /// (RFC 8020); here it is to say what the peers say.
     pub(crate) fn put_policy(&self, categories: &[&str], remark: &str) -> anyhow::Result<()> {
         let policy = format!(
             "# {remark}\nschool = \"Side by side\"\ntimezone = \"Europe/London\"\nunknown = \"pupil\"\n\

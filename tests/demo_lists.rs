@@ -9,8 +9,9 @@ use fst::MapBuilder;
 use fst::raw::Fst;
 use memmap2::Mmap;
 use schoolgate::lists::category::Category;
+use schoolgate::lists::exact::{ExactIndex, reversed_key};
 use schoolgate::lists::lookup::{
-    Class, Entry, Index, Lists, Mandatory, Parts, Scope, Source, keyed_hash, reversed_key,
+    Class, Entry, Index, Lists, Mandatory, Parts, Scope, Source, keyed_hash,
 };
 use schoolgate::name::Name;
 
@@ -82,7 +83,7 @@ pub(crate) fn parse(text: &str) -> Arc<Lists> {
     Arc::new(Lists::new(Parts {
         generation: "demo".into(),
         names: names.len() as u64,
-        index: Index::Exact(mapped(names)),
+        index: Index::Exact(ExactIndex::new(mapped(names))),
         mandatory: Some(Mandatory {
             hashes: mapped(hashes),
             key: KEY,

@@ -28,6 +28,7 @@ use memmap2::{Advice, Mmap, MmapMut};
 use super::addresses::{AddressRange, address_number};
 use super::category::Category;
 use super::durable;
+use super::exact::ExactIndex;
 use super::generation::{
     CURRENT, FORMAT, FileFacts, MANDATORY_FILE, MANDATORY_TABLE, MANIFEST_FILE, Manifest,
     NAMES_FILE, NAMES_TABLE, TableFacts, generation_name,
@@ -160,7 +161,8 @@ pub(super) fn manifest(lists_dir: &Path) -> Result<(PathBuf, Manifest), LoadErro
 /// with a key that is no more.
 fn names(folder: &Path, manifest: &Manifest, key: Option<&Key>) -> Result<Index, LoadError> {
     let (Some(facts), Some(key)) = (&manifest.tables, key) else {
-        return mapped(&folder.join(NAMES_FILE), &manifest.names).map(Index::Exact);
+        return mapped(&folder.join(NAMES_FILE), &manifest.names)
+            .map(|names| Index::Exact(ExactIndex::new(names)));
     };
     let mandatory = facts.mandatory.as_ref();
     let mandatory = mandatory.map(|facts| table(&folder.join(MANDATORY_TABLE), facts));

@@ -1,16 +1,13 @@
-//! Name → what the lists say of it: one walk, top-level label first.
+//! Name → what the lists say of it and of its ancestors, top-level label first.
 //!
 //! A generation's names are asked in one of two forms. The flat tables
-//! (`table.rs`) are the quick one: a hash and a look for the name and each of
-//! its ancestors. The exact index is an FST from reversed names (`com.example`)
-//! to a number of a membership; it is what the command line can enumerate, and
-//! it is walked where there are no tables. Its keys have no separator at the
-//! end: the walk asks for an entry only where a label ends, and gathers every
-//! ancestor's entry on its way. Both say the same, and a test holds it.
+//! (`table.rs`) are the quick one: a hash and a look for each ancestor. The exact
+//! index (`exact.rs`) is what the command line can enumerate, and it is walked
+//! where there are no tables. Both say the same, and a test holds it.
 //!
-//! The mandatory class is a second FST, keyed by a hash, so that its names are
-//! nowhere in the clear. That hash is dear, so a table of a cheaper one,
-//! keyed too, says first whom to ask for; the FST has the word.
+//! The mandatory class is an FST keyed by a hash, so that its names are nowhere
+//! in the clear. That hash is dear, so a table of a cheaper one, keyed
+//! too, says first whom to ask for; the FST has the word.
 //!
 //! It does no I/O and allocates nothing. It relies on the checksums having been
 //! verified at load (`load.rs`): the fst crate may panic on a damaged file.
@@ -18,14 +15,16 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fst::raw::{Fst, Output};
+use fst::raw::Fst;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{AddressRange, Addresses, address_number};
+use super::ancestors::{Ancestor, Ancestors};
 use super::category::{Category, CategorySet};
+use super::exact::{self, ExactIndex};
 use super::table::{NameHash, Table};
-use crate::name::{MAX_LABELS, NameRef};
+use crate::name::NameRef;
 
 /// How many listed ancestors of one name keep their source; the categories of
 /// further ones still count.
@@ -108,7 +107,7 @@ pub enum Index {
     Tables(Tables),
     /// By their letters: a generation that has no tables, or whose tables were
     /// made with another key.
-    Exact(Fst<Mmap>),
+    Exact(ExactIndex),
 }
 
 /// The flat tables of a generation; one hash of a name asks both.
@@ -216,12 +215,14 @@ impl Lists {
         let mut covering = Covering::default();
         match &self.index {
             Index::Tables(tables) => self.look(tables, name, &mut covering),
-            Index::Exact(names) => self.walk(names, name, &mut covering),
+            Index::Exact(names) => names.walk(name, |ancestor, found| {
+                self.note(Hit::at(ancestor, found), &mut covering);
+            }),
         }
-        if let Some(mandatory) = &self.mandatory
-            && self.mandatory_filter().is_none()
-        {
-            covering.mandatory = self.mandatory_hit(mandatory, name);
+        if self.mandatory.is_some() && self.mandatory_filter().is_none() {
+            let ancestors = Ancestors::of(name);
+            let hits = ancestors.top_first().filter_map(|a| self.mandatory_at(&a));
+            covering.mandatory = hits.last();
         }
         covering
     }
@@ -282,67 +283,31 @@ impl Lists {
 
     /// One look for each ancestor that can be listed.
     fn look(&self, tables: &Tables, name: NameRef<'_>, covering: &mut Covering) {
-        let starts = LabelStarts::of(name);
-        for (labels, start) in starts.top_first() {
-            let open = tables.names.may_hold(labels);
-            let secret = tables.mandatory.as_ref().filter(|t| t.may_hold(labels));
-            let Some(suffix) = name.wire().get(start..) else {
-                continue;
-            };
+        for ancestor in Ancestors::of(name).top_first() {
+            let open = tables.names.may_hold(ancestor.labels);
+            let secret = tables.mandatory.as_ref();
+            let secret = secret.filter(|table| table.may_hold(ancestor.labels));
             if !open && secret.is_none() {
                 continue;
             }
-            let hash = tables.hash.of(suffix);
-            let hit = |membership| Hit {
-                membership,
-                labels: label_number(labels),
-                whole: start == 0,
-            };
+            let hash = tables.hash.of(ancestor.wire);
             if open && let Some(found) = tables.names.find(hash) {
-                self.note(hit(found), covering);
+                self.note(Hit::at(&ancestor, found), covering);
             }
             if secret.is_some_and(|table| table.find(hash).is_some())
-                && let Some(found) = self.mandatory.as_ref().and_then(|m| m.find(suffix))
-                && self.sources_of(hit(found)).next().is_some()
+                && let Some(hit) = self.mandatory_at(&ancestor)
             {
                 // The deepest name counts, and it comes last.
-                covering.mandatory = Some(hit(found));
+                covering.mandatory = Some(hit);
             }
         }
     }
 
-    /// Goes down the letters until nothing listed begins with them.
-    fn walk(&self, names: &Fst<Mmap>, name: NameRef<'_>, covering: &mut Covering) {
-        let starts = LabelStarts::of(name);
-        let (mut node, mut out) = (names.root(), Output::zero());
-        for (labels, start) in starts.top_first() {
-            let length = name.wire().get(start).copied().map_or(0, usize::from);
-            let Some(label) = name.wire().get(start + 1..start + 1 + length) else {
-                return;
-            };
-            // A dot inside a label would pass for a separator; no list has one.
-            if label.contains(&b'.') {
-                return;
-            }
-            let separator: &[u8] = if labels > 1 { b"." } else { b"" };
-            for &byte in separator.iter().chain(label) {
-                let Some(input) = node.find_input(byte) else {
-                    return;
-                };
-                let transition = node.transition(input);
-                out = out.cat(transition.out);
-                node = names.node(transition.addr);
-            }
-            if node.is_final() {
-                let value = out.cat(node.final_output()).value();
-                let hit = Hit {
-                    membership: membership_number(value),
-                    labels: label_number(labels),
-                    whole: start == 0,
-                };
-                self.note(hit, covering);
-            }
-        }
+    /// What the mandatory class says of one ancestor of a name.
+    fn mandatory_at(&self, ancestor: &Ancestor<'_>) -> Option<Hit> {
+        let found = self.mandatory.as_ref()?.find(ancestor.wire)?;
+        let hit = Hit::at(ancestor, found);
+        self.sources_of(hit).next().map(|_| hit)
     }
 
     fn note(&self, hit: Hit, covering: &mut Covering) {
@@ -374,51 +339,23 @@ impl Lists {
             Index::Exact(_) => None,
         }
     }
-
-    fn mandatory_hit(&self, mandatory: &Mandatory, name: NameRef<'_>) -> Option<Hit> {
-        let count = name.label_count();
-        name.suffixes().enumerate().find_map(|(up, suffix)| {
-            let hit = Hit {
-                membership: mandatory.find(suffix.wire())?,
-                labels: label_number(count - up),
-                whole: up == 0,
-            };
-            self.sources_of(hit).next().map(|_| hit)
-        })
-    }
 }
 
 impl Mandatory {
     fn find(&self, what: &[u8]) -> Option<u16> {
         let found = self.hashes.get(keyed_hash(&self.key, what))?;
-        Some(membership_number(found.value()))
+        Some(exact::membership_number(found.value()))
     }
 }
 
-/// Where each label of a name begins.
-struct LabelStarts {
-    starts: [u8; MAX_LABELS],
-    count: usize,
-}
-
-impl LabelStarts {
-    fn of(name: NameRef<'_>) -> Self {
-        let (mut starts, mut count, mut at) = ([0; MAX_LABELS], 0, 0);
-        while let Some(&length) = name.wire().get(at).filter(|length| **length > 0)
-            && let (Some(start), Ok(here)) = (starts.get_mut(count), u8::try_from(at))
-        {
-            *start = here;
-            count += 1;
-            at += 1 + usize::from(length);
+impl Hit {
+    fn at(ancestor: &Ancestor<'_>, membership: u16) -> Self {
+        Self {
+            membership,
+            // A name has at most 127.
+            labels: u8::try_from(ancestor.labels).unwrap_or(u8::MAX),
+            whole: ancestor.is_whole,
         }
-        Self { starts, count }
-    }
-
-    /// From the top-level label on: how many labels there are from here to the
-    /// end, and where here is.
-    fn top_first(&self) -> impl Iterator<Item = (usize, usize)> {
-        let starts = self.starts.get(..self.count).unwrap_or_default();
-        (1..).zip(starts.iter().rev().map(|start| usize::from(*start)))
     }
 }
 
@@ -494,16 +431,6 @@ impl Membership {
     }
 }
 
-/// An index holds only what fits; a damaged one must point nowhere, not wrap.
-fn membership_number(value: u64) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
-}
-
-/// A name has at most [`MAX_LABELS`] labels.
-fn label_number(count: usize) -> u8 {
-    u8::try_from(count).unwrap_or(u8::MAX)
-}
-
 /// The hash under which a mandatory entry is stored: of a name's lower-case
 /// wire form, or of an address's 16 bytes in IPv6 form.
 #[must_use]
@@ -511,22 +438,4 @@ pub fn keyed_hash(key: &[u8; 32], what: &[u8]) -> [u8; HASH_LEN] {
     let mut short = [0; HASH_LEN];
     short.copy_from_slice(&blake3::keyed_hash(key, what).as_bytes()[..HASH_LEN]);
     short
-}
-
-/// The FST key of a name: labels reversed, dots between, none at the end.
-/// `None` for a name that no list can hold (a dot or nothing in a label).
-#[must_use]
-pub fn reversed_key(name: NameRef<'_>) -> Option<Vec<u8>> {
-    let labels: Vec<&[u8]> = name.labels().collect();
-    if labels.is_empty() || labels.iter().any(|l| l.contains(&b'.')) {
-        return None;
-    }
-    let mut key = Vec::with_capacity(name.wire().len());
-    for (i, label) in labels.iter().rev().enumerate() {
-        if i > 0 {
-            key.push(b'.');
-        }
-        key.extend_from_slice(label);
-    }
-    Some(key)
 }

@@ -23,9 +23,11 @@
 
 pub mod addresses;
 pub mod admit;
+mod ancestors;
 pub mod category;
 pub mod compile;
 pub mod durable;
+pub mod exact;
 pub mod fetch;
 mod generation;
 pub mod load;

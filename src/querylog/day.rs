@@ -9,21 +9,18 @@
 //!
 //! A committed row survives `kill -9` and a power cut (WAL, `synchronous=FULL`).
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior, params};
-
-use crate::lists::category::Category;
+use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::days;
 use super::packed::{self, Packed};
 use super::recorder::Rank;
-use super::row::reversed;
 use super::spool::Held;
 use super::store::StoreError;
+use super::words::Words;
 
 /// "SGql": what makes an SQLite file one of ours.
 pub(super) const APPLICATION: i32 = 0x5347_716c;
@@ -55,29 +52,21 @@ const SCHEMA: &str = "
     CREATE INDEX lookups_by_ruling ON lookups (ruling);
 ";
 
-/// Dictionary entries remembered per kind; a flood of random names must not
-/// become a flood of memory.
-const REMEMBERED: usize = 50_000;
 const PAGE_BYTES: u64 = 4096;
-/// Most of a usual day's indexes, so that a row costs no reads.
-const CACHE_KIB: i32 = 8 << 10;
+/// Much of a usual day's indexes, so that a row seldom costs a read.
+const CACHE_KIB: i32 = 4 << 10;
+/// Pages of the write-ahead log after which it goes into the file. A page that
+/// many flushes change is copied once then.
+const CHECKPOINT_PAGES: i32 = 2000;
 
 /// One day, open for writing.
 pub(super) struct Day {
     pub(super) date: Date,
     db: Connection,
-    known: Known,
+    words: Words,
     /// The greatest time in the file.
     last: i64,
     most_pages: u64,
-}
-
-/// What has been looked up in the dictionaries: packed bytes → id.
-#[derive(Default)]
-struct Known {
-    clients: HashMap<Box<[u8]>, i64>,
-    names: HashMap<Box<[u8]>, i64>,
-    rulings: HashMap<Box<[u8]>, i64>,
 }
 
 impl Day {
@@ -98,7 +87,7 @@ impl Day {
         Ok(Self {
             date,
             db,
-            known: Known::default(),
+            words: Words::default(),
             last,
             most_pages,
         })
@@ -126,14 +115,14 @@ impl Day {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .and_then(|tx| {
-                let last = insert_all(&tx, &mut self.known, last, rows)?;
+                let last = insert_all(&tx, &mut self.words, last, rows)?;
                 tx.commit()?;
                 Ok(last)
             });
         match written {
             Ok(last) => self.last = last,
             // The ids of what was rolled back will be given to others.
-            Err(_) => self.known = Known::default(),
+            Err(_) => self.words = Words::default(),
         }
         written.map(|_| ())
     }
@@ -160,6 +149,7 @@ pub(super) fn open_database(
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "journal_size_limit", 8 << 20)?;
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         if (found, application) == (0, 0) {
             db.execute_batch(&format!(
@@ -181,21 +171,22 @@ pub(super) fn open_database(
 
 fn insert_all(
     tx: &Transaction<'_>,
-    known: &mut Known,
+    words: &mut Words,
     mut last: i64,
     rows: &[Held],
 ) -> rusqlite::Result<i64> {
+    words.learn(tx, rows.iter().filter_map(row_of).map(|packed| packed.name))?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO lookups (time, client, name, type, ruling, count) VALUES (?, ?, ?, ?, ?, ?)",
     )?;
     let mut next = i64::MIN;
     for held in rows {
-        let Some(packed) = packed::unpack(&held.key).filter(|p| !p.count_only) else {
+        let Some(packed) = row_of(held) else {
             continue;
         };
-        let client = known.client(tx, &packed)?;
-        let name = known.name(tx, &packed)?;
-        let ruling = known.ruling(tx, &packed)?;
+        let client = words.client(tx, &packed)?;
+        let name = words.name(tx, &packed)?;
+        let ruling = words.ruling(tx, &packed)?;
         let count = i64::try_from(held.count).unwrap_or(i64::MAX);
         let mut time = held.time.max(next);
         // Only where the clock went back can a time below the last be taken.
@@ -212,6 +203,11 @@ fn insert_all(
     Ok(last)
 }
 
+/// What is a row, and no mere count.
+fn row_of(held: &Held) -> Option<Packed<'_>> {
+    packed::unpack(&held.key).filter(|packed| !packed.count_only)
+}
+
 /// Says whether the time was free.
 fn insert_at(insert: &mut CachedStatement<'_>, time: i64, row: [i64; 5]) -> rusqlite::Result<bool> {
     let [client, name, rtype, ruling, count] = row;
@@ -220,68 +216,4 @@ fn insert_at(insert: &mut CachedStatement<'_>, time: i64, row: [i64; 5]) -> rusq
         Err(e) if e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
         Err(e) => Err(e),
     }
-}
-
-impl Known {
-    fn client(&mut self, tx: &Transaction<'_>, packed: &Packed<'_>) -> rusqlite::Result<i64> {
-        entry(&mut self.clients, packed.client_key, || {
-            let mac = packed.mac.map(|m| m.to_string()).unwrap_or_default();
-            let ip = packed.ip.map(|ip| ip.to_string()).unwrap_or_default();
-            let row = params![packed.device, packed.device_name, mac, ip, packed.group];
-            tx.prepare_cached(
-                "INSERT INTO clients (device, name, mac, ip, grp) VALUES (?, ?, ?, ?, ?)
-                 ON CONFLICT DO UPDATE SET grp = grp RETURNING id",
-            )?
-            .query_row(row, |row| row.get(0))
-        })
-    }
-
-    fn name(&mut self, tx: &Transaction<'_>, packed: &Packed<'_>) -> rusqlite::Result<i64> {
-        entry(&mut self.names, packed.name.wire(), || {
-            let text = reversed(&packed.name.to_string());
-            tx.prepare_cached(
-                "INSERT INTO names (reversed) VALUES (?)
-                 ON CONFLICT DO UPDATE SET reversed = reversed RETURNING id",
-            )?
-            .query_row([text], |row| row.get(0))
-        })
-    }
-
-    fn ruling(&mut self, tx: &Transaction<'_>, packed: &Packed<'_>) -> rusqlite::Result<i64> {
-        entry(&mut self.rulings, packed.ruling_key, || {
-            let ids: Vec<&str> = packed.categories.iter().map(Category::id).collect();
-            let row = params![
-                packed.action.id(),
-                packed.layer.id(),
-                packed.category.map_or("", Category::id),
-                ids.join(" "),
-                packed.source,
-                packed.policy.cast_signed(),
-                packed.time_trusted,
-            ];
-            tx.prepare_cached(
-                "INSERT INTO rulings
-                     (action, layer, category, categories, source, policy, time_trusted)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT DO UPDATE SET action = action RETURNING id",
-            )?
-            .query_row(row, |row| row.get(0))
-        })
-    }
-}
-
-fn entry(
-    known: &mut HashMap<Box<[u8]>, i64>,
-    key: &[u8],
-    look_up: impl FnOnce() -> rusqlite::Result<i64>,
-) -> rusqlite::Result<i64> {
-    if let Some(id) = known.get(key) {
-        return Ok(*id);
-    }
-    let id = look_up()?;
-    if known.len() >= REMEMBERED {
-        known.clear();
-    }
-    known.insert(key.into(), id);
-    Ok(id)
 }

@@ -39,4 +39,5 @@ pub mod store;
 pub mod summary;
 mod tally;
 pub mod visits;
+mod words;
 pub mod writer;

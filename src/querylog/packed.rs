@@ -179,6 +179,9 @@ fn pack_client(event: &Event<'_>, whole: bool, frame: &mut Vec<u8>) {
 }
 
 fn pack_text(text: &str, frame: &mut Vec<u8>) {
+    if text.is_empty() {
+        return frame.push(0);
+    }
     let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -309,3 +309,56 @@ impl Rank {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::lists::category::{Category, CategorySet};
+    use crate::mac::Mac;
+    use crate::name::Name;
+
+    /// Nothing a worker holds for the log grows, whatever is asked.
+    #[test]
+    fn a_recorder_never_grows() {
+        let (mut recorder, mut outlet) = recorder(RING_BYTES);
+        let made = recorder.frame.capacity();
+        let text = "ä".repeat(300);
+        let label = [&[63][..], &[b'x'; 63]].concat();
+        let mut rows = 0;
+        for n in 0..20_000_u64 {
+            let own = format!("{n:060}");
+            let wire = [&[60], own.as_bytes(), &label, &label, &label[..], &[0]].concat();
+            let name = Name::from_wire(&wire).unwrap();
+            let event = Event {
+                time: jiff::Timestamp::UNIX_EPOCH,
+                time_trusted: true,
+                device: Some(&text),
+                device_name: Some(&text),
+                mac: Some(Mac([1; 6])),
+                ip: IpAddr::from([1_u16; 8]),
+                group: &text,
+                name: name.as_ref(),
+                rtype: 65,
+                action: Verdict::Block,
+                layer: Layer::Category,
+                category: Category::all().next(),
+                categories: CategorySet::EMPTY,
+                source: Some(&text),
+                policy: n / 19_000,
+                level: LogLevel::Full,
+            };
+            recorder.record(&event, n / 100);
+            assert_eq!(recorder.frame.capacity(), made);
+            if n % 500 == 0 {
+                outlet.drain(|_, count, _| rows += count);
+            }
+        }
+        recorder.flush();
+        outlet.drain(|_, count, _| rows += count);
+        let lost = recorder.shortfall().lost.of(Rank::Blocked);
+        assert!(recorder.shortfall().collapsed.of(Rank::Blocked) > 0);
+        assert_eq!(rows + lost, 20_000);
+    }
+}

@@ -44,7 +44,7 @@ struct Queue {
     gone: usize,
     /// Hash of a key → number of its row, counted from the first ever. Two keys
     /// of one hash are merely not collapsed.
-    seen: HashMap<u64, usize>,
+    seen: HashMap<u64, usize, RandomState>,
 }
 
 impl Spool {
@@ -155,7 +155,7 @@ impl Queue {
     /// One row for all that differ in nothing but their time; says how many
     /// bytes that freed.
     fn merge(&mut self) -> usize {
-        let mut kept: HashMap<Box<[u8]>, (i64, u64)> = HashMap::new();
+        let mut kept: HashMap<Box<[u8]>, (i64, u64), RandomState> = HashMap::default();
         let mut freed = 0;
         for row in self.rows.drain(..) {
             let size = row.key.len() + OVERHEAD;

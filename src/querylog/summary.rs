@@ -5,9 +5,10 @@
 //! rows and not waited for (`synchronous=NORMAL`): a power cut may cost the last
 //! seconds of a chart, never a row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
@@ -64,14 +65,20 @@ impl Summary {
 
     /// Adds rows to what [`Summary::write`] will write.
     pub(super) fn count(&mut self, rows: &[Held]) {
+        let mut cells: HashMap<(i64, &str, &'static str, &'static str), u64, RandomState> =
+            HashMap::default();
         for row in rows {
             let Some(packed) = packed::unpack(&row.key) else {
                 continue;
             };
             let hour = row.time.div_euclid(HOUR * 1_000_000);
             let category = packed.category.map_or("", Category::id);
-            let cell = (hour, packed.group.into(), packed.action.id(), category);
-            *self.waiting.entry(cell).or_default() += row.count;
+            let cell = (hour, packed.group, packed.action.id(), category);
+            *cells.entry(cell).or_default() += row.count;
+        }
+        for ((hour, group, action, category), count) in cells {
+            let cell = (hour, group.into(), action, category);
+            *self.waiting.entry(cell).or_default() += count;
         }
     }
 

@@ -97,3 +97,67 @@ impl Tally {
 fn frame_at(frames: &[u8], at: u32) -> Option<&[u8]> {
     packed::first(frames.get(at as usize..)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(key: &[u8]) -> Vec<u8> {
+        let head = [&[0; packed::HEAD - packed::LENGTH][..], key].concat();
+        let length = u16::try_from(head.len()).unwrap();
+        [&length.to_le_bytes()[..], &head].concat()
+    }
+
+    #[test]
+    fn a_tally_never_grows() {
+        let size = Size {
+            frames: 1000,
+            bytes: 40_000,
+            window: 200,
+        };
+        let mut tally = Tally::new(size);
+        let capacity = |tally: &Tally| (tally.index.capacity(), tally.frames.capacity());
+        let made = capacity(&tally);
+        let mut windows = 0;
+        for n in 0..20_000_u32 {
+            // Short keys fill the index first, long ones the bytes.
+            let pad = vec![7; if n < 10_000 { 0 } else { 100 }];
+            let frame = frame(&[&n.to_le_bytes()[..], &pad].concat());
+            let Err(new) = tally.count(&frame) else {
+                panic!("{n} was never here");
+            };
+            if !tally.fits(&frame) {
+                tally.clear();
+                windows += 1;
+            }
+            tally.add(new, &frame, u64::from(n));
+            assert_eq!(capacity(&tally), made);
+            assert!(tally.count(&frame).is_ok());
+            assert_eq!(capacity(&tally), made);
+        }
+        assert!(windows > 30, "{windows}");
+    }
+
+    #[test]
+    fn what_is_counted_stands_in_the_frame() {
+        let mut tally = Tally::new(Size {
+            frames: 10,
+            bytes: 1000,
+            window: 200,
+        });
+        for (at, key) in [&b"ab"[..], b"a", b"ab", b"ab"].into_iter().enumerate() {
+            if let Err(new) = tally.count(&frame(key)) {
+                tally.add(new, &frame(key), 50 + at as u64);
+            }
+        }
+        assert_eq!(tally.due(), Some(250));
+        let mut rest = tally.frames();
+        let mut found = Vec::new();
+        while let Some(first) = packed::first(rest) {
+            let (_, again, key) = packed::split(&first[packed::LENGTH..]).unwrap();
+            found.push((key, again));
+            rest = &rest[first.len()..];
+        }
+        assert_eq!(found, [(&b"ab"[..], 2), (b"a", 0)]);
+    }
+}

@@ -1,7 +1,8 @@
 //! The one thread that writes: every fifth of a second it empties the workers'
-//! rings, collapses what is the same, and commits.
+//! rings, puts together what is the same, and commits.
 //!
-//! A blocked look-up is therefore durable well within a second. When writing
+//! A blocked look-up has waited in its worker as long as that at most, and is
+//! therefore durable well within a second. When writing
 //! fails it goes on emptying the rings, so that the workers never notice, keeps
 //! the rows in the bounded spool and tries again at growing intervals.
 //!
@@ -23,7 +24,7 @@ use super::store::{Outcome, Store};
 /// The time between two flushes.
 pub const FLUSH: Duration = Duration::from_millis(200);
 /// What may wait in memory while nothing can be written.
-pub const SPOOL_BYTES: usize = 16 << 20;
+pub const SPOOL_BYTES: usize = 8 << 20;
 /// What one day's file may grow to: a flood must not fill the disk.
 pub const DAY_BYTES: u64 = 4 << 30;
 /// Most flushes that are skipped after a failure: about 25 seconds.

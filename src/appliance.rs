@@ -196,7 +196,7 @@ async fn until_stopped(
 /// a policy takes long beside an answer: the thread gives way to the workers
 /// wherever they share a core (it is nice), and to nobody's TCP stream.
 fn start_house(mut house: Housekeeping) -> io::Result<mpsc::Sender<Cause>> {
-    let (wishes, wished) = mpsc::channel();
+    let (wishes, received) = mpsc::channel();
     let see_to_it = move || {
         if let Err(error) = rustix::process::nice(HOUSE_NICENESS) {
             tracing::warn!(%error, "housekeeping has the workers' priority");
@@ -204,7 +204,7 @@ fn start_house(mut house: Housekeeping) -> io::Result<mpsc::Sender<Cause>> {
         let mut next = Instant::now();
         loop {
             let pause = next.saturating_duration_since(Instant::now());
-            match wished.recv_timeout(pause) {
+            match received.recv_timeout(pause) {
                 Ok(cause) => house.reload(cause),
                 Err(RecvTimeoutError::Timeout) => {
                     house.tick(Timestamp::now());

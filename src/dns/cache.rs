@@ -150,18 +150,11 @@ impl Cache {
             }
         }
         self.bytes += size;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                if let Some(place) = self.slots.get_mut(slot as usize) {
-                    *place = Some(entry);
-                }
-                slot
-            }
-            None => {
-                self.slots.push(Some(entry));
-                (self.slots.len() - 1) as u32
-            }
-        };
+        let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = Some(entry),
+            None => self.slots.push(Some(entry)),
+        }
         let slots = &self.slots;
         self.index
             .insert_unique(hash, slot, |slot| hash_of(slots, *slot));

@@ -45,10 +45,6 @@ use crate::querylog::recorder::Recorder;
 
 /// What is to be done with a packet.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, on the stack; a box would be an allocation a miss"
-)]
 pub enum Step {
     /// Send what is in the buffer.
     Reply,
@@ -245,14 +241,15 @@ impl Pipeline {
         let (key, seconds) = (wanted.key(), now.seconds());
         match answer {
             Ok(answer) => self.cache.keep(&key, answer, memo, seconds),
-            // A failure must not push out an answer that can still serve.
-            Err(code) => match self.cache.find_stale(&key, seconds) {
-                Some(entry) => entry.failed_at = Some(seconds),
-                None => {
+            Err(code) => {
+                // A failure must not push out an answer that can still serve.
+                if let Some(entry) = self.cache.find_stale(&key, seconds) {
+                    entry.failed_at = Some(seconds);
+                } else {
                     let failure = Answer::failure(&wanted.question, code, FAILURE_TTL);
                     self.cache.keep(&key, failure, memo, seconds);
                 }
-            },
+            }
         }
         self.counters.cache_bytes.set(self.cache.bytes() as u64);
         self.counters.cache_entries.set(self.cache.len() as u64);

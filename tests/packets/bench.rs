@@ -241,7 +241,7 @@ impl Bench {
     /// Puts an upstream's answer into the cache, as if somebody had asked.
     pub(crate) fn keep(&mut self, name: &str, rtype: &str, answer: &wire::Message) {
         let wanted = Wanted {
-            question: wire::question_section(name, rtype).into(),
+            question: wire::question_section(name, rtype),
             dnssec_ok: false,
             checking_disabled: false,
         };

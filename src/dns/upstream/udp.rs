@@ -173,7 +173,9 @@ impl Pool {
         for batch in out.questions.chunk_by(|a, b| a.socket == b.socket) {
             let socket = batch.first().and_then(|q| self.sockets.get_mut(q.socket));
             let Some(Some(socket)) = socket else {
-                batch.iter().for_each(|question| failed(question.mark));
+                for question in batch {
+                    failed(question.mark);
+                }
                 continue;
             };
             for batch in batch.chunks(BATCH) {

@@ -18,10 +18,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -56,8 +55,6 @@ use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
 
 /// How many ports are tried when any will do.
 const PORTS: usize = 16;
-/// By how much housekeeping gives way to the workers (nice(2)).
-const HOUSE_NICENESS: i32 = 10;
 
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
@@ -147,7 +144,7 @@ async fn run(
         }
         None => None,
     };
-    let house = start_house(housekeeping)?;
+    let house = housekeeping.start()?;
     announce(&crew.addresses, metrics, out)?;
     let ended = until_stopped(signals, &house, &crew).await;
     stop(crew, writer);
@@ -190,34 +187,6 @@ async fn until_stopped(
             }
         }
     }
-}
-
-/// Starts the thread that sees to the house until the sender is gone. Building
-/// a policy takes long beside an answer: the thread gives way to the workers
-/// wherever they share a core (it is nice), and to nobody's TCP stream.
-fn start_house(mut house: Housekeeping) -> io::Result<mpsc::Sender<Cause>> {
-    let (wishes, received) = mpsc::channel();
-    let see_to_it = move || {
-        if let Err(error) = rustix::process::nice(HOUSE_NICENESS) {
-            tracing::warn!(%error, "housekeeping has the workers' priority");
-        }
-        let mut next = Instant::now();
-        loop {
-            let pause = next.saturating_duration_since(Instant::now());
-            match received.recv_timeout(pause) {
-                Ok(cause) => house.reload(cause),
-                Err(RecvTimeoutError::Timeout) => {
-                    house.tick(Timestamp::now());
-                    next = Instant::now() + Duration::from_secs(1);
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    };
-    std::thread::Builder::new()
-        .name("house".to_owned())
-        .spawn(see_to_it)?;
-    Ok(wishes)
 }
 
 fn stop(crew: Crew, writer: LogWriter) {

@@ -99,7 +99,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 
 /// Where alone a text may stand. Tests are not looked at.
 const ONLY_IN: [(&str, &[&str]); 7] = [
-    ("live.store(", &["changes/activation"]),
+    ("live.swap(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
     ("hickory_", &["dns/local", "dns/upstream", "lists/outside"]),
     ("ureq", &["lists/fetch", "lists/outside"]),

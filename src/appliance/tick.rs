@@ -1,10 +1,12 @@
 //! What is seen to every second, and the page of numbers.
 //!
-//! None of it is on the packet road. Whatever fails here is said once, when it
+//! None of it is on the packet road, nor on the workers' priority. Whatever fails here is said once, when it
 //! begins to fail, and tried again.
 
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use axum::extract::State as Extract;
@@ -25,6 +27,10 @@ use crate::querylog::health::Health;
 use crate::querylog::retention;
 use crate::settings::Settings;
 
+/// The time between two looks.
+const TICK: Duration = Duration::from_secs(1);
+/// By how much the thread gives way to others (nice(2)).
+const NICENESS: i32 = 10;
 /// How often old log days are looked for.
 const RETENTION: SignedDuration = SignedDuration::from_hours(1);
 
@@ -97,7 +103,36 @@ impl Housekeeping {
         })
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    /// Starts the thread that sees to all of this until the sender is gone; what
+    /// is sent is a wish for a reload. Building a policy takes long beside an
+    /// answer: the thread is nice, and so gives way to the workers wherever they
+    /// share a core.
+    pub(super) fn start(mut self) -> io::Result<mpsc::Sender<Cause>> {
+        let (wishes, received) = mpsc::channel();
+        let see_to_it = move || {
+            if let Err(error) = rustix::process::nice(NICENESS) {
+                tracing::warn!(%error, "housekeeping has the workers' priority");
+            }
+            let mut next = Instant::now();
+            loop {
+                let pause = next.saturating_duration_since(Instant::now());
+                match received.recv_timeout(pause) {
+                    Ok(cause) => self.reload(cause),
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.tick(Timestamp::now());
+                        next = Instant::now() + TICK;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("house".to_owned())
+            .spawn(see_to_it)?;
+        Ok(wishes)
+    }
+
+    fn tick(&mut self, now: Timestamp) {
         self.read_leases(now);
         let lists = pointer_changed(&self.settings.state_dir);
         if lists.is_some() && lists != self.lists {
@@ -119,7 +154,7 @@ impl Housekeeping {
     }
 
     /// Builds and activates the policy anew; what cannot be leaves the old one.
-    pub(super) fn reload(&mut self, cause: Cause) {
+    fn reload(&mut self, cause: Cause) {
         let mut activation = self
             .activation
             .lock()

@@ -26,6 +26,7 @@ impl School {
     /// A folder, still empty.
     pub(crate) fn new(folder: &Path, program: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
+        put(folder, "devices.csv", "id,name,mac,ip,group,owner,kind\n")?;
         Ok(Self {
             folder: folder.to_owned(),
             program: program.to_owned(),
@@ -62,11 +63,6 @@ impl School {
         fs::rename(
             put(&self.folder, "policy.new", &policy)?,
             self.folder.join("policy.toml"),
-        )?;
-        put(
-            &self.folder,
-            "devices.csv",
-            "id,name,mac,ip,group,owner,kind\n",
         )?;
         Ok(())
     }

@@ -14,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The groups that run, and the folders to remove.
 static STARTED: Mutex<(Vec<Pid>, Vec<PathBuf>)> = Mutex::new((Vec::new(), Vec::new()));
@@ -149,16 +150,29 @@ pub(crate) fn run(
     Ok(running.said())
 }
 
-/// Ends everything that was started before a signal ends this program. To be
-/// called before there is a second thread.
+/// Ends everything that was started before a signal ends this program. The
+/// signals are caught, not blocked: what is blocked here would be blocked in
+/// every program that is started.
 pub(crate) fn end_with_signals() -> anyhow::Result<()> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate, mut hangup) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        )
+    };
     std::thread::spawn(move || {
-        let _ = signals.wait();
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        });
         let started = started();
         for group in &started.0 {
             let _ = killpg(*group, Signal::SIGKILL);

@@ -47,19 +47,17 @@ pub(crate) struct Started {
 impl Ground {
     pub(crate) fn new(options: Options, places: Places) -> anyhow::Result<Self> {
         let scratch = Scratch::below(&std::env::temp_dir())?;
-        let made_up = scratch.path().join("lists");
-        let lists = if let Some(folder) = &options.lists {
-            folder
-        } else {
-            fs::create_dir(&made_up)?;
-            make_up(&made_up, options.made_up)?;
-            &made_up
-        };
         let program = match &options.server {
             Some(program) => program.canonicalize().context("--server")?,
             None => PathBuf::from(env!("CARGO_BIN_EXE_schoolgate")),
         };
-        let school = School::new(&scratch.path().join("school"), &program, lists)?;
+        let school = School::new(&scratch.path().join("school"), &program)?;
+        if let Some(lists) = &options.lists {
+            school.take_lists(lists)?;
+        }
+        if options.made_up() > 0 {
+            make_up(&school.folder, options.made_up())?;
+        }
         let names = Names::read(&school.folder, &asked(options.names.as_deref())?)?;
         let upstream = Upstream::start(&scratch.path().join("nsd"), &places.others)?;
         school.put_settings(free_port()?, upstream.port, 1, &[])?;

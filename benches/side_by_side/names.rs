@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -123,7 +123,8 @@ pub(crate) fn asked(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
-/// Writes a folder of lists as real ones are: some large, some small.
+/// Adds lists as real ones are, some large, some small, of so many names, no
+/// two the same.
 pub(crate) fn make_up(folder: &Path, count: usize) -> anyhow::Result<()> {
     const SHARES: [(&str, usize); 6] = [
         ("pornography", 40),
@@ -133,19 +134,31 @@ pub(crate) fn make_up(folder: &Path, count: usize) -> anyhow::Result<()> {
         ("gambling", 5),
         ("games", 2),
     ];
-    let (mut random, mut sources) = (Random(3), String::new());
+    let (mut random, mut seen) = (Random(3), HashSet::new());
+    let mut sources = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("sources.toml"))?;
     for (category, percent) in SHARES {
-        let names: Vec<String> = (0..count * percent / 100)
-            .map(|_| made_up(&mut random))
-            .collect();
-        fs::write(folder.join(format!("{category}.txt")), names.join("\n"))?;
+        let file = format!("made-up-{category}.txt");
+        let mut list = BufWriter::new(File::create(folder.join(&file))?);
+        let mut left = count * percent / 100;
+        while left > 0 {
+            let name = made_up(&mut random);
+            if !seen.contains(&name) {
+                writeln!(list, "{name}")?;
+                seen.insert(name);
+                left -= 1;
+            }
+        }
+        list.flush()?;
         writeln!(
             sources,
-            "[[source]]\nid = \"{category}\"\ncategory = \"{category}\"\nformat = \"domains\"\n\
-             match = \"subtree\"\nfile = \"{category}.txt\"\nlicence = \"CC0-1.0\"\n"
+            "\n[[source]]\nid = \"made-up-{category}\"\ncategory = \"{category}\"\n\
+             format = \"domains\"\nmatch = \"subtree\"\nfile = \"{file}\"\nlicence = \"CC0-1.0\""
         )?;
     }
-    Ok(fs::write(folder.join("sources.toml"), sources)?)
+    Ok(())
 }
 
 /// A name as they stand on real lists: mean length 19, 60 % of two labels, a

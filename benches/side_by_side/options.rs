@@ -34,12 +34,12 @@ pub(crate) struct Options {
     /// Seconds of the load that lists are swapped under
     #[arg(long, default_value_t = 60)]
     pub(crate) swap_seconds: u64,
-    /// A folder with a sources.toml and the lists it names; else made up ones
+    /// A folder with a sources.toml and the lists it names
     #[arg(long, value_name = "FOLDER")]
     pub(crate) lists: Option<PathBuf>,
-    /// How many names are made up
-    #[arg(long, default_value_t = 800_000, value_name = "COUNT")]
-    pub(crate) made_up: usize,
+    /// How many listed names are made up; 800,000 if there are no lists, else none
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) made_up: Option<usize>,
     /// Names one a line, text or gzip, that people ask for; else made up ones
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
@@ -87,6 +87,11 @@ pub(crate) enum What {
 impl Options {
     pub(crate) fn shows(&self, what: What) -> bool {
         self.what == What::All || self.what == what
+    }
+
+    pub(crate) fn made_up(&self) -> usize {
+        let usual = if self.lists.is_some() { 0 } else { 800_000 };
+        self.made_up.unwrap_or(usual)
     }
 
     pub(crate) fn loads(&self) -> Vec<Load> {

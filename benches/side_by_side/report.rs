@@ -204,6 +204,7 @@ fn size_table(measured: &Measured) -> Table {
     table
 }
 
+/// Who is missing, and why.
 fn absent(measured: &Measured, table: &mut Table) {
     let lines = measured.absent.iter();
     table

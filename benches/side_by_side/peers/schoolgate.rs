@@ -23,24 +23,30 @@ pub(crate) struct School {
 }
 
 impl School {
-    /// A folder with the lists of `lists`, which stay where they are.
-    pub(crate) fn new(folder: &Path, program: &Path, lists: &Path) -> anyhow::Result<Self> {
+    /// A folder, still empty.
+    pub(crate) fn new(folder: &Path, program: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
-        for entry in fs::read_dir(lists).with_context(|| lists.display().to_string())? {
-            let entry = entry?;
-            let (from, to) = (entry.path().canonicalize()?, folder.join(entry.file_name()));
-            // The sources are ours to add to.
-            if entry.file_name() == "sources.toml" {
-                fs::copy(from, to)?;
-            } else {
-                symlink(from, to)?;
-            }
-        }
+        put(folder, "devices.csv", "id,name,mac,ip,group,owner,kind\n")?;
         Ok(Self {
             folder: folder.to_owned(),
             program: program.to_owned(),
             metrics: free_port()?,
         })
+    }
+
+    /// Has the lists of a folder, which stay where they are.
+    pub(crate) fn take_lists(&self, lists: &Path) -> anyhow::Result<()> {
+        for entry in fs::read_dir(lists).with_context(|| lists.display().to_string())? {
+            let entry = entry?;
+            let to = self.folder.join(entry.file_name());
+            // The sources are ours to add to.
+            if entry.file_name() == "sources.toml" {
+                fs::copy(entry.path(), to)?;
+            } else {
+                symlink(entry.path().canonicalize()?, to)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the policy: whoever asks is a pupil. Of a name that is listed alone
@@ -57,11 +63,6 @@ impl School {
         fs::rename(
             put(&self.folder, "policy.new", &policy)?,
             self.folder.join("policy.toml"),
-        )?;
-        put(
-            &self.folder,
-            "devices.csv",
-            "id,name,mac,ip,group,owner,kind\n",
         )?;
         Ok(())
     }

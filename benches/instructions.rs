@@ -17,6 +17,8 @@
     reason = "a bench speaks to whoever runs it"
 )]
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -77,7 +79,8 @@ fn main() -> ExitCode {
     School::compile(folder.path(), LISTED);
     if let Some(road) = options.top {
         count(road, folder.path());
-        return show(&profile(folder.path()));
+        show(&profile(folder.path()));
+        return ExitCode::SUCCESS;
     }
     println!("{}", String::from_utf8_lossy(&version.stdout).trim());
     println!("{:<10} {:>12} {:>8}", "road", "instructions", "bound");
@@ -115,18 +118,54 @@ fn profile(folder: &Path) -> String {
     folder.join("callgrind.out").display().to_string()
 }
 
-/// What callgrind's own reader makes of a profile.
-fn show(profile: &str) -> ExitCode {
+/// The functions of a profile: what they take themselves, and with all that they
+/// call. What is inlined counts for the function it is inlined into.
+fn show(profile: &str) {
+    let (own, with_callees) = (functions(profile, "no"), functions(profile, "yes"));
+    let mut all: Vec<_> = own.iter().collect();
+    all.sort_by_key(|(name, own)| (Reverse(**own), *name));
+    println!("{:>8} {:>10}", "itself", "with calls");
+    for (name, own) in all.into_iter().take(TOP) {
+        let with_callees = with_callees.get(name).copied().unwrap_or(0);
+        println!(
+            "{:>8} {:>10}  {name}",
+            own / LEG as u64,
+            with_callees / LEG as u64
+        );
+    }
+}
+
+/// Callgrind's own reader has a line for each file that a function is made of;
+/// one of them has what all calls of it took.
+fn functions(profile: &str, inclusive: &str) -> HashMap<String, u64> {
     let output = Command::new("callgrind_annotate")
-        .args(["--auto=no", "--threshold=100", profile])
+        .args(["--auto=no", "--threshold=100"])
+        .arg(format!("--inclusive={inclusive}"))
+        .arg(profile)
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().skip_while(|line| !line.starts_with("Ir"));
-    for line in lines.take(TOP + 4) {
-        println!("{line}");
+    let mut all = HashMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some((count, (_, place))) = line
+            .split_once(" (")
+            .and_then(|(count, rest)| Some((count, rest.split_once(")  ")?)))
+        else {
+            continue;
+        };
+        let ends = [".rs:", ".S:", ".c:", "???:"];
+        let name = ends.iter().find_map(|end| Some(place.split_once(end)?.1));
+        let name = name.and_then(|name| name.split(" [").next());
+        let count = count.trim().replace(',', "").parse::<u64>();
+        if let (Some(name), Ok(count)) = (name, count) {
+            let sum: &mut u64 = all.entry(name.to_owned()).or_default();
+            *sum = if inclusive == "yes" {
+                count.max(*sum)
+            } else {
+                *sum + count
+            };
+        }
     }
-    ExitCode::SUCCESS
+    all
 }
 
 /// What runs under valgrind.

@@ -1,9 +1,9 @@
 //! The packet side of the log: what a worker does with an event.
 //!
-//! It is counted in a [`Tally`] of the worker's own, so that what is asked again
+//! It is counted in a `tally` of the worker's own, so that what is asked again
 //! and again is one row with a count: blocked look-ups for [`PROMPT`], as they
 //! must soon be durable, allowed ones for [`PATIENT`], as they need not. A new
-//! row must fit the worker's [`Budget`]; beyond it the name is left out and the
+//! row must fit the worker's `budget`; beyond it the name is left out and the
 //! look-up counts on its client's row of various names, or at last on its
 //! group's.
 //!

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use foldhash::fast::RandomState;
-use rusqlite::{Params, Transaction, params};
+use rusqlite::{CachedStatement, Params, Transaction, params};
 
 use crate::lists::category::Category;
 use crate::name::{MAX_LABELS, NameRef};
@@ -20,18 +20,24 @@ use super::packed::Packed;
 /// names must not become a flood of memory.
 const REMEMBERED: usize = 10_000;
 
-const ADD_CLIENT: &str = "INSERT INTO clients (device, name, mac, ip, grp)
-    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-const FIND_CLIENT: &str = "SELECT id FROM clients
-    WHERE device = ? AND name = ? AND mac = ? AND ip = ? AND grp = ?";
-const ADD_NAME: &str = "INSERT INTO names (reversed) VALUES (?) ON CONFLICT DO NOTHING";
-const FIND_NAME: &str = "SELECT id FROM names WHERE reversed = ?";
-const ADD_RULING: &str = "INSERT INTO rulings
-        (action, layer, category, categories, source, policy, time_trusted)
-    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-const FIND_RULING: &str = "SELECT id FROM rulings
-    WHERE action = ? AND layer = ? AND category = ? AND categories = ? AND source = ?
-        AND policy = ? AND time_trusted = ?";
+/// How an entry is put in if it is new, and found if it is not.
+const CLIENT: [&str; 2] = [
+    "INSERT INTO clients (device, name, mac, ip, grp)
+     VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    "SELECT id FROM clients
+     WHERE device = ? AND name = ? AND mac = ? AND ip = ? AND grp = ?",
+];
+const NAME: [&str; 2] = [
+    "INSERT INTO names (reversed) VALUES (?) ON CONFLICT DO NOTHING",
+    "SELECT id FROM names WHERE reversed = ?",
+];
+const RULING: [&str; 2] = [
+    "INSERT INTO rulings (action, layer, category, categories, source, policy, time_trusted)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    "SELECT id FROM rulings
+     WHERE action = ? AND layer = ? AND category = ? AND categories = ? AND source = ?
+         AND policy = ? AND time_trusted = ?",
+];
 
 /// What has been looked up in the dictionaries: packed bytes → id.
 #[derive(Default)]
@@ -67,9 +73,10 @@ impl Words {
         }
         new.sort_unstable_by(|(a, _), (b, _)| texts.get(a.clone()).cmp(&texts.get(b.clone())));
         new.dedup_by(|(_, a), (_, b)| a == b);
+        let mut statements = both(tx, NAME)?;
         for (text, name) in new {
             let text = texts.get(text).unwrap_or_default();
-            let id = number(tx, ADD_NAME, FIND_NAME, [text])?;
+            let id = number(tx, &mut statements, [text])?;
             self.names.insert(name.wire().into(), id);
         }
         Ok(())
@@ -83,7 +90,7 @@ impl Words {
         entry(&mut self.names, packed.name.wire(), || {
             let mut text = String::new();
             push_reversed(packed.name, &mut text);
-            number(tx, ADD_NAME, FIND_NAME, [&*text])
+            number(tx, &mut both(tx, NAME)?, [&*text])
         })
     }
 
@@ -96,7 +103,7 @@ impl Words {
             let mac = packed.mac.map(|m| m.to_string()).unwrap_or_default();
             let ip = packed.ip.map(|ip| ip.to_string()).unwrap_or_default();
             let row = params![packed.device, packed.device_name, mac, ip, packed.group];
-            number(tx, ADD_CLIENT, FIND_CLIENT, row)
+            number(tx, &mut both(tx, CLIENT)?, row)
         })
     }
 
@@ -116,7 +123,7 @@ impl Words {
                 packed.policy.cast_signed(),
                 packed.time_trusted,
             ];
-            number(tx, ADD_RULING, FIND_RULING, row)
+            number(tx, &mut both(tx, RULING)?, row)
         })
     }
 }
@@ -137,14 +144,20 @@ fn entry(
 /// The number of an entry, which is put in if it is not there.
 fn number(
     tx: &Transaction<'_>,
-    add: &str,
-    find: &str,
+    [add, find]: &mut [CachedStatement<'_>; 2],
     row: impl Params + Copy,
 ) -> rusqlite::Result<i64> {
-    if tx.prepare_cached(add)?.execute(row)? == 1 {
+    if add.execute(row)? == 1 {
         return Ok(tx.last_insert_rowid());
     }
-    tx.prepare_cached(find)?.query_row(row, |row| row.get(0))
+    find.query_row(row, |row| row.get(0))
+}
+
+fn both<'t>(
+    tx: &'t Transaction<'_>,
+    [add, find]: [&str; 2],
+) -> rusqlite::Result<[CachedStatement<'t>; 2]> {
+    Ok([tx.prepare_cached(add)?, tx.prepare_cached(find)?])
 }
 
 /// As [`super::row::reversed`] of the printed name.

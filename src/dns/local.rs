@@ -9,7 +9,7 @@
 //! forwarded: the answer would be the *upstream's* encrypted service, and
 //! phones would walk out through it. A conditional zone comes first.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use foldhash::HashSet;
 use hickory_proto::rr::{LowerName, Name as ProtoName, Record};
 use hickory_proto::serialize::binary::BinEncoder;
 use hickory_proto::serialize::txt::Parser;
@@ -113,9 +114,9 @@ impl Local {
     ) -> Result<Self, ZoneError> {
         let mut local = Self {
             catalog: Catalog::new(),
-            apexes: HashSet::new(),
-            owners: HashSet::new(),
-            wildcards: HashSet::new(),
+            apexes: HashSet::default(),
+            owners: HashSet::default(),
+            wildcards: HashSet::default(),
             forwarded,
         };
         for zone in special_use() {

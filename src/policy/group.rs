@@ -3,9 +3,9 @@
 //! `document.rs` holds what was typed; here every reference is an index, every
 //! category a bit, and nothing optional is always there.
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::decision::LogLevel;
@@ -269,7 +269,7 @@ impl Exceptions {
     /// Indexes `all` by name.
     #[must_use]
     pub fn new(all: Vec<Exception>) -> Self {
-        let mut by_name: HashMap<Name, Vec<usize>> = HashMap::new();
+        let mut by_name: HashMap<Name, Vec<usize>> = HashMap::default();
         for (index, exception) in all.iter().enumerate() {
             by_name
                 .entry(exception.name.clone())

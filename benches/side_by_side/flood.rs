@@ -66,8 +66,8 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
         over.store(true, Ordering::Relaxed);
         (outcome, watch.join())
     });
-    let outcome = outcome?;
-    for sample in samples.unwrap_or_default() {
+    let (outcome, samples) = (outcome?, samples.unwrap_or_default());
+    for sample in &samples {
         let metric = |start: &str| {
             let sum = sample.metrics.as_ref().map(|metrics| metrics.sum(start));
             sum.map_or("no answer".to_owned(), |sum| format!("{sum:.0}"))
@@ -97,6 +97,12 @@ pub(crate) fn table(ground: &mut Ground) -> anyhow::Result<Table> {
         outcome.percentile(0.5),
         outcome.percentile(0.99),
         outcome.percentile(0.999),
+    ));
+    let last = samples.iter().rev().find_map(|s| s.metrics.as_ref());
+    let log = last.map(|metrics| metrics.rows("schoolgate_querylog_").collect::<Vec<_>>());
+    table.remarks.push(format!(
+        "at the end: {}",
+        log.unwrap_or_default().join(", ")
     ));
     Ok(table)
 }

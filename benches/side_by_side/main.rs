@@ -67,8 +67,7 @@ fn run(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let mut tables = Vec::new();
     if ground.options.shows(What::Peers) {
-        let measured = measure::peers(ground, out)?;
-        report::write_rows(&ground.options.out, &about[0], &measured)?;
+        let measured = measure::peers(ground, &about[0], out)?;
         tables.extend(report::tables(&measured));
     }
     if ground.options.shows(What::Threads) {

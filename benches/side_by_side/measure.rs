@@ -12,6 +12,7 @@ use crate::ground::{Ground, Started};
 use crate::load;
 use crate::peers::{self, Peer};
 use crate::questions::Load;
+use crate::report;
 use crate::usage::{Cpu, Memory};
 
 /// The fastest that a miss is thought to be answered, for the length of its
@@ -65,8 +66,13 @@ impl Row {
     }
 }
 
-/// Measures all that the options want, and tells on `out` how far it is.
-pub(crate) fn peers(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<Measured> {
+/// Measures all that the options want, and tells on `out` how far it is. The
+/// rows are written after each round: a run is long and may be cut short.
+pub(crate) fn peers(
+    ground: &mut Ground,
+    about: &str,
+    out: &mut impl Write,
+) -> anyhow::Result<Measured> {
     let mut measured = Measured::default();
     for round in 1..=ground.options.rounds {
         for peer in &peers::ALL {
@@ -83,6 +89,7 @@ pub(crate) fn peers(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result
                 }
             }
         }
+        report::write_rows(&ground.options.out, about, &measured)?;
     }
     Ok(measured)
 }

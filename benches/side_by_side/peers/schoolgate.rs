@@ -143,10 +143,15 @@ impl School {
 pub(crate) struct Metrics(String);
 
 impl Metrics {
+    /// The rows that begin with `start`.
+    pub(crate) fn rows(&self, start: &str) -> impl Iterator<Item = &str> {
+        self.0.lines().filter(move |line| line.starts_with(start))
+    }
+
     /// The sum of the rows that begin with `start`.
     pub(crate) fn sum(&self, start: &str) -> f64 {
-        let rows = self.0.lines().filter(|line| line.starts_with(start));
-        rows.filter_map(|row| row.rsplit_once(' ')?.1.parse::<f64>().ok())
+        self.rows(start)
+            .filter_map(|row| row.rsplit_once(' ')?.1.parse::<f64>().ok())
             .sum()
     }
 }

@@ -68,10 +68,7 @@ impl LabelCounts {
     /// Whether some name has so many labels.
     #[must_use]
     pub fn has(self, count: usize) -> bool {
-        let bits = u32::try_from(count)
-            .ok()
-            .and_then(|n| self.0.checked_shr(n));
-        bits.is_some_and(|bits| bits & 1 == 1)
+        Self::default().with(count).0 & self.0 != 0
     }
 
     /// As bytes for a file.

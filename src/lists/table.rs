@@ -216,6 +216,7 @@ fn fingerprint(hash: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use memmap2::MmapMut;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -285,6 +286,25 @@ mod tests {
         let apart = table(&[(5, 1), (5 | 1 << 63, 2)]).unwrap();
         assert_eq!(apart.find(5), Some(1));
         assert_eq!(apart.find(5 | 1 << 63), Some(2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_search_ends_in_any_bytes(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..400),
+            homes in 0..60_u64,
+            hashes in prop::collection::vec(any::<u64>(), 1..20),
+        ) {
+            bytes.extend([0; 8]);
+            let mut slots = MmapMut::map_anon(bytes.len()).unwrap();
+            slots.copy_from_slice(&bytes);
+            let labels = LabelCounts::default();
+            if let Some(table) = Table::new(slots.make_read_only().unwrap(), Shape { homes, labels }) {
+                for hash in hashes {
+                    let _ = table.find(hash);
+                }
+            }
+        }
     }
 
     #[test]

@@ -412,6 +412,34 @@ fn without_the_key_open_names_are_walked() {
 }
 
 #[test]
+fn a_generation_nobody_asks_any_more_leaves_nothing_mapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists_dir = load::lists_dir(folder.path());
+    let mapped = || {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let here = folder.path().to_str().unwrap();
+        maps.lines().filter(|line| line.contains(here)).count()
+    };
+    compiled(
+        &lists_dir,
+        &[
+            listed(0, "a.com", Scope::Subtree),
+            listed(3, "b.com", Scope::Subtree),
+        ],
+    );
+    // Of the open names there is only what was read; of the mandatory a file.
+    let lists = load::open(folder.path()).unwrap();
+    assert_eq!(mapped(), 1);
+    drop(lists);
+    assert_eq!(mapped(), 0);
+    take_tables_away(&lists_dir);
+    let lists = load::open(folder.path()).unwrap();
+    assert_eq!(mapped(), 2);
+    drop(lists);
+    assert_eq!(mapped(), 0);
+}
+
+#[test]
 fn addresses_are_found_in_ranges_inside_ranges() {
     let place = Place::new();
     let addresses = |id: &str, category: &str, class: &str| {

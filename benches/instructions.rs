@@ -32,12 +32,12 @@ use roads::{LEG, Road, School};
 /// The most instructions an operation may take.
 const BOUNDS: [(Road, u64); 7] = [
     (Road::Question, 410),
-    (Road::Free, 4_250),
-    (Road::Listed, 5_400),
-    (Road::Cached, 5_400),
-    (Road::Blocked, 8_100),
-    (Road::Answer, 5_350),
-    (Road::Miss, 31_000),
+    (Road::Free, 1250),
+    (Road::Listed, 1100),
+    (Road::Cached, 3450),
+    (Road::Blocked, 4100),
+    (Road::Answer, 2650),
+    (Road::Miss, 12_200),
 ];
 
 /// As many as a list of a few categories has. More of them make a walk no

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
+use super::give_way;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::devices::leases::Leases;
 use crate::devices::leases::watch::Watcher;
@@ -110,9 +111,7 @@ impl Housekeeping {
     pub(super) fn start(mut self) -> io::Result<mpsc::Sender<Cause>> {
         let (wishes, received) = mpsc::channel();
         let see_to_it = move || {
-            if let Err(error) = rustix::process::nice(NICENESS) {
-                tracing::warn!(%error, "housekeeping has the workers' priority");
-            }
+            give_way(NICENESS);
             let mut next = Instant::now();
             loop {
                 let pause = next.saturating_duration_since(Instant::now());

@@ -99,20 +99,21 @@ impl Pipeline {
             counter.count();
         }
         let normal;
-        let read = match question::read(packet) {
-            Read::Unusual => match question::plain_form(packet) {
+        let mut read = question::read(packet);
+        if matches!(read, Read::Unusual) {
+            read = match question::plain_form(packet) {
                 Ok(bytes) => {
                     normal = bytes;
                     question::read(&normal)
                 }
                 Err(rcode) => Refusal::of(packet, rcode).map_or(Read::Ignore, Read::Refuse),
-            },
-            read => read,
-        };
-        let step = match read {
-            Read::Plain(query) => self.query(&query, from, now, out),
+            };
+        }
+        // By reference: a question is large, and this runs for every packet.
+        let step = match &read {
+            Read::Plain(query) => self.query(query, from, now, out),
             Read::Refuse(refusal) => {
-                reply::refuse(refusal, out);
+                reply::refuse(*refusal, out);
                 // Not from the header: BADVERS stands partly in the OPT record.
                 self.counters.reply(refusal.rcode as u16);
                 return Step::Reply;

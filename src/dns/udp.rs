@@ -94,7 +94,8 @@ pub enum Then {
 /// How a batch went.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Went {
-    /// Whether there may be more to read.
+    /// Whether the batch was full, so that there may be more. (To read again at
+    /// once after less makes batches smaller, and each packet dearer.)
     pub more: bool,
     /// Replies the kernel would not take.
     pub unsent: u64,

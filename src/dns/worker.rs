@@ -144,9 +144,10 @@ impl Worker {
         // Everything is looked at once: a packet may have come before the
         // sockets were registered.
         let mut ready: Vec<usize> = (0..self.listeners.len()).collect();
+        let mut now = self.clock.now();
         while !self.stop.load(Ordering::Relaxed) {
             let sleep = if ready.is_empty() {
-                self.sleep()
+                self.sleep(now)
             } else {
                 Duration::ZERO
             };
@@ -154,7 +155,7 @@ impl Worker {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            let now = self.clock.now();
+            now = self.clock.now();
             for event in &events {
                 match event.token() {
                     LETTERS => {}
@@ -165,11 +166,11 @@ impl Worker {
             self.land_all(now);
             ready.sort_unstable();
             ready.dedup();
-            ready.retain(|index| self.serve(*index));
+            ready.retain(|index| self.serve(*index, now));
             while let Some(mail) = self.letters.next() {
                 self.open(mail);
             }
-            let now = self.clock.now();
+            now = self.clock.now();
             self.forwarder.tick(now.ms);
             self.pipeline.tick(now.ms);
             self.send_all(now);
@@ -187,18 +188,18 @@ impl Worker {
         }
     }
 
-    fn sleep(&self) -> Duration {
+    fn sleep(&self, now: Now) -> Duration {
         let due = [self.forwarder.next_tick(), self.pipeline.due()];
         let Some(next) = due.into_iter().flatten().min() else {
             return LONGEST_SLEEP;
         };
-        let left = next.saturating_sub(self.clock.now().ms);
+        let left = next.saturating_sub(now.ms);
         // One more: the clock is cut down to whole milliseconds.
         Duration::from_millis(left + 1).min(LONGEST_SLEEP)
     }
 
     /// Serves one socket; says whether there is more to read.
-    fn serve(&mut self, index: usize) -> bool {
+    fn serve(&mut self, index: usize, mut now: Now) -> bool {
         let Self {
             listeners,
             pipeline,
@@ -211,7 +212,6 @@ impl Worker {
             return false;
         };
         for _ in 0..TURNS {
-            let now = clock.now();
             let went = listener.serve(|packet, sender, reply| {
                 let from = From {
                     address: sender.address,
@@ -244,6 +244,7 @@ impl Worker {
             if !went.more {
                 return false;
             }
+            now = clock.now();
         }
         true
     }

@@ -102,6 +102,28 @@ pub struct Exceptions {
     by_name: HashMap<Name, Vec<usize>>,
     /// Every ancestor of a name that is allowed to somebody.
     opened_below: HashSet<Name>,
+    /// Which lengths the names of either have: most ancestors of what is asked
+    /// have none of them, and need not be looked up.
+    lengths: Lengths,
+}
+
+/// A set of lengths of wire forms.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lengths([u64; 4]);
+
+impl Lengths {
+    fn add(&mut self, name: NameRef<'_>) {
+        let length = name.wire().len();
+        if let Some(word) = self.0.get_mut(length / 64) {
+            *word |= 1 << (length % 64);
+        }
+    }
+
+    fn has(&self, name: NameRef<'_>) -> bool {
+        let length = name.wire().len();
+        let word = self.0.get(length / 64);
+        word.is_some_and(|word| word >> (length % 64) & 1 == 1)
+    }
 }
 
 /// One exception.
@@ -281,15 +303,20 @@ impl Exceptions {
         for here in by_name.values_mut() {
             here.sort_by_key(|i| all.get(*i).map(|e| e.scope != Scope::Exact));
         }
-        let opened_below = all
+        let opened_below: HashSet<Name> = all
             .iter()
             .filter(|e| e.allows)
             .flat_map(|e| e.name.as_ref().suffixes().skip(1).map(NameRef::to_owned))
             .collect();
+        let mut lengths = Lengths::default();
+        for name in by_name.keys().chain(&opened_below) {
+            lengths.add(name.as_ref());
+        }
         Self {
             all: all.into_boxed_slice(),
             by_name,
             opened_below,
+            lengths,
         }
     }
 
@@ -297,7 +324,7 @@ impl Exceptions {
     /// must then not say that nothing exists below it.
     #[must_use]
     pub fn opens_below(&self, name: NameRef<'_>) -> bool {
-        !self.opened_below.is_empty() && self.opened_below.contains(name.wire())
+        self.lengths.has(name) && self.opened_below.contains(name.wire())
     }
 
     /// Every exception.
@@ -319,6 +346,9 @@ impl Exceptions {
             return None;
         }
         for (up, suffix) in name.suffixes().enumerate() {
+            if !self.lengths.has(suffix) {
+                continue;
+            }
             let Some(here) = self.by_name.get(suffix.wire()) else {
                 continue;
             };

@@ -102,8 +102,8 @@ impl<S: Peer> Inbox<S> {
         }
     }
 
-    /// Reads what waits in the socket, as much as fits. `EAGAIN` if nothing
-    /// does.
+    /// Reads what waits in the socket, as much as fits, over what was read
+    /// before. `EAGAIN` if nothing does.
     pub fn read(&mut self, socket: RawFd) -> nix::Result<()> {
         self.received.clear();
         let mut chunks = self.bytes.chunks_exact_mut(PACKET);
@@ -128,16 +128,9 @@ impl<S: Peer> Inbox<S> {
         Ok(())
     }
 
-    /// How many packets were read.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.received.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.received.is_empty()
+    /// Forgets what was read.
+    pub fn clear(&mut self) {
+        self.received.clear();
     }
 
     /// Whether as many came as fit: there may be more.

@@ -10,8 +10,8 @@
 //! asked; its replies carry that address and go out one by one.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::libc::{self, in_addr, in_pktinfo, in6_addr, in6_pktinfo};
@@ -44,13 +44,13 @@ nix::setsockopt_impl!(
 /// A listening socket on its way to its worker's thread, which the buffers for
 /// the kernel cannot leave.
 pub struct Bound {
-    socket: mio::net::UdpSocket,
+    socket: UdpSocket,
     wildcard: bool,
 }
 
 /// One listening socket with its buffers.
 pub struct Listener {
-    socket: mio::net::UdpSocket,
+    socket: UdpSocket,
     family: Family,
 }
 
@@ -131,7 +131,7 @@ impl Bound {
         }
         socket.bind(&address.into())?;
         Ok(Self {
-            socket: mio::net::UdpSocket::from_std(socket.into()),
+            socket: socket.into(),
             wildcard,
         })
     }
@@ -154,12 +154,13 @@ impl Bound {
     }
 }
 
-impl Listener {
-    /// The socket, to be registered.
-    pub fn source(&mut self) -> &mut mio::net::UdpSocket {
-        &mut self.socket
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
+}
 
+impl Listener {
     /// Reads one batch, has `answer` write a reply for each packet, and sends
     /// those it wants sent.
     pub fn serve(&mut self, answer: impl FnMut(&[u8], Sender, &mut Vec<u8>) -> Then) -> Went {

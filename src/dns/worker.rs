@@ -7,12 +7,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc::Sender as Replies;
 
 use super::answer::Answer;
@@ -29,7 +32,7 @@ use crate::name::MAX_WIRE;
 const LETTERS: Token = Token(0);
 /// Batches read from one socket before the others get their turn.
 const TURNS: usize = 8;
-/// Tokens below this are the mailbox's and the listeners'.
+/// Tokens below this are the mailbox's.
 pub const UPSTREAM_TOKENS: usize = 1024;
 /// Longest sleep, so that a stop is noticed whatever happens.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -112,17 +115,9 @@ impl Frame {
         stop: Arc<AtomicBool>,
     ) -> io::Result<Worker> {
         let listeners: io::Result<Vec<_>> = bound.into_iter().map(Bound::listener).collect();
-        let mut listeners = listeners?;
-        for (index, listener) in listeners.iter_mut().enumerate() {
-            self.poll.registry().register(
-                listener.source(),
-                Token(index + 1),
-                Interest::READABLE,
-            )?;
-        }
         Ok(Worker {
             poll: self.poll,
-            listeners,
+            listeners: listeners?,
             pipeline,
             forwarder,
             letters: self.letters,
@@ -151,16 +146,19 @@ impl Worker {
             } else {
                 Duration::ZERO
             };
-            match self.poll.poll(&mut events, Some(sleep)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
+            if self.wait(sleep, &mut ready)? {
+                match self.poll.poll(&mut events, Some(Duration::ZERO)) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                    _ => {}
+                }
+            } else {
+                events.clear();
             }
             now = self.clock.now();
             for event in &events {
-                match event.token() {
-                    LETTERS => {}
-                    Token(token) if token < UPSTREAM_TOKENS => ready.push(token - 1),
-                    token => self.forwarder.receive(token, &mut self.inbox, now.ms),
+                if event.token() != LETTERS {
+                    self.forwarder
+                        .receive(event.token(), &mut self.inbox, now.ms);
                 }
             }
             self.land_all(now);
@@ -176,6 +174,33 @@ impl Worker {
             self.send_all(now);
         }
         Ok(())
+    }
+
+    /// Waits until some listener can be read, which is then among `ready`, or
+    /// the event loop has news, which is the answer, or for `sleep`.
+    ///
+    /// The listeners are not in the event loop: a socket that is has a sleeper
+    /// on its queue all the time, and the kernel would go and wake it for every
+    /// reply that leaves.
+    fn wait(&self, sleep: Duration, ready: &mut Vec<usize>) -> io::Result<bool> {
+        let registry = self.poll.registry();
+        let sources = self.listeners.iter().map(Listener::as_fd);
+        let all = sources.chain([registry.as_fd()]);
+        let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        // A failed wait has no events; what is ready is met at the next.
+        let sleep = PollTimeout::try_from(sleep).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut all, sleep) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let has_news = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        let news = all.pop().is_some_and(|fd| has_news(&fd));
+        ready.extend(
+            (0..)
+                .zip(&all)
+                .filter_map(|(index, fd)| has_news(fd).then_some(index)),
+        );
+        Ok(news)
     }
 
     /// Sends everything that waits to be sent: questions and late replies.

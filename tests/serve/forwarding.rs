@@ -53,6 +53,38 @@ fn a_hundred_same_questions_are_one_to_the_upstream() {
     assert!(school.metric("schoolgate_upstream_waiting") < 1.0);
 }
 
+/// Questions leave and answers come in batches: none may get another's.
+#[test]
+fn in_a_burst_of_questions_each_gets_its_own_answer() {
+    let address = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        [198, 51, high, low]
+    };
+    let upstream = Upstream::new(move |seen| {
+        let number = seen
+            .name
+            .strip_prefix('n')
+            .and_then(|n| n.split('.').next());
+        let number = number.and_then(|n| n.parse().ok()).expect("a number");
+        let records = [Rr::a(&wire::asked_name(&seen.packet), 300, address(number))];
+        say(wire::reply(&seen.packet, 0, 0, &records, &[]))
+    });
+    let school = Plan::new(&[upstream.address]).start();
+    let client = Client::new("127.0.0.1");
+    for burst in 0..5 {
+        for number in burst * 100..(burst + 1) * 100 {
+            let packet = wire::question(number, &format!("n{number}.example"), wire::A);
+            client.0.send_to(&packet, school.dns).unwrap();
+        }
+        for _ in 0..100 {
+            let reply = Reply::read(&client.receive().expect("a reply to each"));
+            assert_eq!(reply.addresses(), [address(reply.id)], "{}", reply.id);
+        }
+    }
+    let ports: HashSet<u16> = upstream.seen().iter().map(|s| s.from.port()).collect();
+    assert!(ports.len() > 1, "all by one port");
+}
+
 #[test]
 fn a_truncated_answer_is_fetched_over_tcp() {
     let upstream = Upstream::new(|seen| {

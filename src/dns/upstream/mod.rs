@@ -144,23 +144,24 @@ impl Forwarder {
 
     /// Reads everything that came in on the socket under `token`.
     pub fn receive(&mut self, token: Token, inbox: &mut Inbox<()>, now: u64) {
+        let mut has_failed = false;
         loop {
             let read = self.pool.read(token, inbox);
+            for (received, message) in inbox.packets() {
+                self.take(token, message, received.is_cut, now);
+            }
             match read {
-                Read::Nothing => return,
+                Read::More => {}
+                Read::All => return,
+                // Behind the news of a closed port there may be an answer; a
+                // socket that only ever fails has none.
+                Read::Unreachable if has_failed => return,
                 Read::Unreachable => {
+                    has_failed = true;
                     for mark in self.pool.lost(token) {
                         self.failed(mark, ede::NETWORK_ERROR, now);
                     }
                 }
-                Read::More | Read::All => {
-                    for (received, message) in inbox.packets() {
-                        self.take(token, message, received.is_cut, now);
-                    }
-                }
-            }
-            if read == Read::All {
-                return;
             }
         }
     }

@@ -98,8 +98,6 @@ pub enum Read {
     More,
     /// That was all.
     All,
-    /// There was nothing.
-    Nothing,
     /// The server cannot be reached: what is on its way on this socket is lost.
     Unreachable,
 }
@@ -193,12 +191,12 @@ impl Pool {
     /// Reads one batch from the socket under `token`.
     pub fn read(&mut self, token: Token, inbox: &mut Inbox<()>) -> Read {
         let Some(socket) = self.socket(token) else {
-            return Read::Nothing;
+            inbox.clear();
+            return Read::All;
         };
         match inbox.read(socket.inner.as_raw_fd()) {
             Ok(()) if inbox.is_full() => Read::More,
-            Ok(()) => Read::All,
-            Err(Errno::EAGAIN | Errno::EINTR) => Read::Nothing,
+            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => Read::All,
             Err(_) => Read::Unreachable,
         }
     }

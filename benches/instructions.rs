@@ -32,12 +32,12 @@ use roads::{LEG, Road, School};
 /// The most instructions an operation may take.
 const BOUNDS: [(Road, u64); 7] = [
     (Road::Question, 410),
-    (Road::Free, 1250),
-    (Road::Listed, 1100),
-    (Road::Cached, 3450),
-    (Road::Blocked, 4100),
+    (Road::Free, 1080),
+    (Road::Listed, 940),
+    (Road::Cached, 3220),
+    (Road::Blocked, 3850),
     (Road::Answer, 2650),
-    (Road::Miss, 12_200),
+    (Road::Miss, 11_800),
 ];
 
 /// As many as a list of a few categories has. More of them make a walk no

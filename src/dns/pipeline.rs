@@ -33,7 +33,6 @@ use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::question::{self, LowerName, Query, Rcode, Read, Refusal};
 use super::reply::{self, Asked, Ede, ede};
-use super::second_look::second_look;
 use crate::devices::identify::How;
 use crate::devices::leases::Leases;
 use crate::limiter::Limiter;
@@ -146,11 +145,7 @@ impl Pipeline {
             Some((_, covering)) => covering,
             None => lists.covering(LowerName::from_wire(wanted.name())?.name()),
         };
-        Some(Memo {
-            serial: lists.serial,
-            asked,
-            found: second_look(answer, lists, &self.desk.rebinding),
-        })
+        Some(Memo::of(lists, asked, answer, &self.desk.rebinding))
     }
 
     /// Completes a question that had to be asked on. The reply is in `out`.

@@ -1,9 +1,10 @@
 //! One worker: a thread with its own sockets, pipeline and miss road.
 //!
 //! Everything a question meets on its way belongs to the worker that read it,
-//! so nothing on the way is shared. It sleeps in one event loop until a packet,
-//! an upstream's answer, a letter or a deadline comes. Streams hand it their
-//! questions as letters, so that all roads share the pipeline and its cache.
+//! so nothing on the way is shared. It sleeps until a question, an upstream's
+//! answer, a letter or a deadline comes: the listeners are waited for by poll(2),
+//! beside the event loop that has all else. Streams hand it their questions as
+//! letters, so that all roads share the pipeline and its cache.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,8 +33,8 @@ use crate::name::MAX_WIRE;
 const LETTERS: Token = Token(0);
 /// Batches read from one socket before the others get their turn.
 const TURNS: usize = 8;
-/// Tokens below this are the mailbox's.
-pub const UPSTREAM_TOKENS: usize = 1024;
+/// The first token of the miss road's sockets.
+pub const UPSTREAM_TOKENS: usize = 1;
 /// Longest sleep, so that a stop is noticed whatever happens.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 

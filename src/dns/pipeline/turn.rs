@@ -16,8 +16,8 @@ use crate::dns::answer::{Answer, rtype};
 use crate::dns::cache::{Entry, Memo};
 use crate::dns::question::Rcode;
 use crate::dns::reply::{self, Asked, Blocked, Ede, Ttl, ede};
-use crate::dns::second_look::second_look;
-use crate::lists::lookup::Covering;
+use crate::dns::second_look::{Rebinding, second_look};
+use crate::lists::lookup::{Covering, Lists};
 use crate::mac::Mac;
 use crate::metrics::{Counters, GroupLabel};
 use crate::name::NameRef;
@@ -164,11 +164,8 @@ impl<'t> Turn<'t> {
     /// What the lists say of an answer and, if not known yet, of the name.
     pub(super) fn look(&self, answer: &Answer, asked: Option<Covering>) -> Memo {
         let lists = &self.policy.lists;
-        Memo {
-            serial: lists.serial,
-            asked: asked.unwrap_or_else(|| lists.covering(self.name)),
-            found: second_look(answer, lists, &self.desk.rebinding),
-        }
+        let asked = asked.unwrap_or_else(|| lists.covering(self.name));
+        Memo::of(lists, asked, answer, &self.desk.rebinding)
     }
 
     /// The memo of a kept answer, renewed if the lists are newer.
@@ -352,6 +349,19 @@ impl<'t> Turn<'t> {
 }
 
 impl Memo {
+    pub(super) fn of(
+        lists: &Lists,
+        asked: Covering,
+        answer: &Answer,
+        rebinding: &Rebinding,
+    ) -> Self {
+        Self {
+            serial: lists.serial,
+            asked,
+            found: second_look(answer, lists, rebinding),
+        }
+    }
+
     pub(super) fn without_private(mut self) -> Self {
         self.found.private = false;
         self

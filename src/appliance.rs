@@ -2,7 +2,7 @@
 //!
 //! The list of threads and tasks is here and nowhere else:
 //!
-//! - one thread a worker (`dns/worker.rs`): packets, cache, upstreams;
+//! - one thread a worker (`dns/worker.rs`, made in `crew.rs`): packets, cache, upstreams;
 //! - one thread that writes the query log;
 //! - this thread with a small runtime: streams, upstreams over TCP, `/metrics`,
 //!   signals, and a tick every second that reads leases, notices new lists and
@@ -12,12 +12,14 @@
 //! answers "not ready" (promise 4). A worker that ends ends the process: a half
 //! dead filter is worse than a second's restart.
 
+mod crew;
+mod listen;
 mod tick;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,31 +32,25 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::crew::{Crew, start_workers};
+use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::configuration::Configuration;
 use crate::devices::leases::Leases;
-use crate::dns::cache::{self, Cache};
 use crate::dns::local::{Local, LocalRecord};
-use crate::dns::mailbox::Mailbox;
-use crate::dns::pipeline::{Desk, Pipeline};
+use crate::dns::pipeline::Desk;
 use crate::dns::second_look::Rebinding;
 use crate::dns::streams::{self, Doorkeeper};
-use crate::dns::udp::Bound;
-use crate::dns::upstream::tcp::TcpAsk;
-use crate::dns::upstream::{Forwarder, Server, Servers, tcp};
-use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
-use crate::limiter::Limiter;
+use crate::dns::upstream::tcp;
 use crate::lists::durable;
-use crate::metrics::{Counters, GroupLabels};
+use crate::metrics::GroupLabels;
 use crate::name::Name;
 use crate::policy::Policy;
-use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
+use crate::querylog::recorder::Outlet;
 use crate::querylog::writer::{self, Writer};
-use crate::settings::{Dnssec, Scheme, Settings, UpstreamAddress};
+use crate::settings::{Dnssec, Settings};
 
-/// How many ports are tried when any will do.
-const PORTS: usize = 16;
 /// By how much the log's writer gives way to the workers: a quarter of a core
 /// that is wholly taken still writes each row within a second.
 const WRITER_NICENESS: i32 = 5;
@@ -96,17 +92,6 @@ fn take_descriptors() {
     if let Err(error) = taken {
         tracing::warn!(%error, "the limit of file descriptors stays as it was");
     }
-}
-
-/// One worker's ends of the channels, before it is made.
-struct Crew {
-    stop: Arc<AtomicBool>,
-    mailboxes: Vec<Mailbox>,
-    counters: Vec<Arc<Counters>>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    outlets: Vec<Outlet>,
-    /// Where DNS is answered, ports resolved.
-    addresses: Vec<SocketAddr>,
 }
 
 async fn run(
@@ -283,164 +268,6 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
         zones.push((zone.name.clone(), text));
     }
     Ok(Local::new(&records, &zones, forwarded)?)
-}
-
-/// The listeners for TCP, and the addresses with every port a real one. A port
-/// of 0 is chosen here, for UDP too: with TCP no two processes can share it
-/// unawares.
-fn listen_tcp(wanted: &[SocketAddr]) -> anyhow::Result<(Vec<SocketAddr>, Vec<TcpListener>)> {
-    let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
-    for address in wanted {
-        let bind =
-            || streams::tcp::bind(*address).map_err(|error| cannot_listen(*address, "TCP", &error));
-        let mut listener = bind()?;
-        let free = |listener: &TcpListener| Bound::bind(listener.local_addr()?).map(drop);
-        // Somebody's question may just be on its way from that port.
-        for _ in 0..PORTS {
-            if address.port() != 0 || free(&listener).is_ok() {
-                break;
-            }
-            listener = bind()?;
-        }
-        addresses.push(listener.local_addr()?);
-        listeners.push(listener);
-    }
-    Ok((addresses, listeners))
-}
-
-fn start_workers(
-    settings: &Settings,
-    addresses: Vec<SocketAddr>,
-    desk: &Arc<Desk>,
-    asks: &tokio::sync::mpsc::Sender<TcpAsk>,
-) -> anyhow::Result<Crew> {
-    let count = match settings.listen.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let servers = Arc::new(servers(settings));
-    let clock = Clock::start();
-    let mut crew = Crew {
-        stop: Arc::default(),
-        mailboxes: Vec::new(),
-        counters: Vec::new(),
-        threads: Vec::new(),
-        outlets: Vec::new(),
-        addresses,
-    };
-    for number in 0..count {
-        let frame = Frame::new()?;
-        let counters = Arc::<Counters>::default();
-        let (recorder, outlet) = recorder(RING_BYTES);
-        let bound = bind(&crew.addresses)?;
-        let forwarder = Forwarder::new(
-            Arc::clone(&servers),
-            (frame.registry()?, UPSTREAM_TOKENS),
-            (asks.clone(), frame.mailbox.clone()),
-            (settings.upstream.max_outstanding / count).max(1),
-            Arc::clone(&counters),
-        );
-        let pipeline = pipeline(settings, desk, count, &counters, recorder);
-        crew.mailboxes.push(frame.mailbox.clone());
-        crew.counters.push(counters);
-        crew.outlets.push(outlet);
-        let stop = Arc::clone(&crew.stop);
-        let thread = std::thread::Builder::new()
-            .name(format!("dns-{number}"))
-            .spawn(move || frame.worker(bound, pipeline, forwarder, clock, stop)?.run())?;
-        crew.threads.push(thread);
-    }
-    Ok(crew)
-}
-
-/// One worker's listeners; all workers share the ports.
-fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<Bound>> {
-    let bind = |address: &SocketAddr| {
-        Bound::bind(*address).map_err(|error| cannot_listen(*address, "UDP", &error))
-    };
-    addresses.iter().map(bind).collect()
-}
-
-/// Why an address cannot be had, and what to do: it is the first thing that
-/// goes wrong on a new machine.
-fn cannot_listen(address: SocketAddr, what: &str, error: &io::Error) -> anyhow::Error {
-    let port = address.port();
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "another program has this port; `ss -lntup 'sport = :{port}'`, as root, names it"
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; `ip address` shows those it has".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE, as the systemd unit gives"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    };
-    anyhow::anyhow!("cannot listen on {address} ({what}): {remedy}")
-}
-
-fn pipeline(
-    settings: &Settings,
-    desk: &Arc<Desk>,
-    workers: usize,
-    counters: &Arc<Counters>,
-    recorder: Recorder,
-) -> Pipeline {
-    let limits = cache::Limits {
-        bytes: settings.cache.max_bytes / workers,
-        entries: settings.cache.entries / workers,
-        max_ttl: settings.cache.max_ttl,
-        min_ttl: settings.cache.min_ttl,
-        stale: settings.cache.stale,
-    };
-    let limiter = Limiter::new(settings.limits.queries_per_second, settings.limits.burst);
-    Pipeline::new(
-        Arc::clone(desk),
-        Cache::new(limits),
-        limiter,
-        Arc::clone(counters),
-        recorder,
-    )
-}
-
-fn servers(settings: &Settings) -> Servers {
-    let mut servers = Servers::default();
-    let mut indices = |addresses: &[UpstreamAddress]| {
-        let index = |upstream: &UpstreamAddress| {
-            let server = Server {
-                address: upstream.addr,
-                tcp_only: upstream.scheme == Scheme::Tcp,
-            };
-            let known = servers.all.iter().position(|other| *other == server);
-            known.unwrap_or_else(|| {
-                servers.all.push(server);
-                servers.all.len() - 1
-            })
-        };
-        addresses.iter().map(index).collect::<Vec<_>>()
-    };
-    let default = indices(&settings.upstream.servers);
-    let zones = settings.upstream.zones.iter();
-    let zones: Vec<_> = zones
-        .map(|zone| (zone.name.clone(), indices(&zone.servers)))
-        .collect();
-    Servers {
-        default,
-        zones,
-        ..servers
-    }
-}
-
-fn stream_limits(settings: &Settings) -> streams::Limits {
-    streams::Limits {
-        streams: settings.limits.tcp_connections,
-        per_client: settings.limits.tcp_connections_per_client,
-        routers: settings.clients.routers.clone(),
-        pipeline: settings.limits.tcp_pipeline,
-        idle: Duration::from_secs(u64::from(settings.limits.tcp_idle)),
-    }
 }
 
 /// The thread that writes the query log.

@@ -1,0 +1,131 @@
+//! The workers: one thread each, made and started.
+//!
+//! Everything a worker owns is put together here; what they share is the desk
+//! and the ports.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use super::listen::bind;
+use crate::dns::cache::{self, Cache};
+use crate::dns::mailbox::Mailbox;
+use crate::dns::pipeline::{Desk, Pipeline};
+use crate::dns::upstream::tcp::TcpAsk;
+use crate::dns::upstream::{Forwarder, Server, Servers};
+use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
+use crate::limiter::Limiter;
+use crate::metrics::Counters;
+use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
+use crate::settings::{Scheme, Settings, UpstreamAddress};
+
+/// One worker's ends of the channels, before it is made.
+pub(super) struct Crew {
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) mailboxes: Vec<Mailbox>,
+    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
+    pub(super) outlets: Vec<Outlet>,
+    /// Where DNS is answered, ports resolved.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+/// Makes every worker and starts its thread.
+pub(super) fn start_workers(
+    settings: &Settings,
+    addresses: Vec<SocketAddr>,
+    desk: &Arc<Desk>,
+    asks: &tokio::sync::mpsc::Sender<TcpAsk>,
+) -> anyhow::Result<Crew> {
+    let count = match settings.listen.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let servers = Arc::new(servers(settings));
+    let clock = Clock::start();
+    let mut crew = Crew {
+        stop: Arc::default(),
+        mailboxes: Vec::new(),
+        counters: Vec::new(),
+        threads: Vec::new(),
+        outlets: Vec::new(),
+        addresses,
+    };
+    for number in 0..count {
+        let frame = Frame::new()?;
+        let counters = Arc::<Counters>::default();
+        let (recorder, outlet) = recorder(RING_BYTES);
+        let bound = bind(&crew.addresses)?;
+        let forwarder = Forwarder::new(
+            Arc::clone(&servers),
+            (frame.registry()?, UPSTREAM_TOKENS),
+            (asks.clone(), frame.mailbox.clone()),
+            (settings.upstream.max_outstanding / count).max(1),
+            Arc::clone(&counters),
+        );
+        let pipeline = pipeline(settings, desk, count, &counters, recorder);
+        crew.mailboxes.push(frame.mailbox.clone());
+        crew.counters.push(counters);
+        crew.outlets.push(outlet);
+        let stop = Arc::clone(&crew.stop);
+        let thread = std::thread::Builder::new()
+            .name(format!("dns-{number}"))
+            .spawn(move || frame.worker(bound, pipeline, forwarder, clock, stop)?.run())?;
+        crew.threads.push(thread);
+    }
+    Ok(crew)
+}
+
+fn pipeline(
+    settings: &Settings,
+    desk: &Arc<Desk>,
+    workers: usize,
+    counters: &Arc<Counters>,
+    recorder: Recorder,
+) -> Pipeline {
+    let limits = cache::Limits {
+        bytes: settings.cache.max_bytes / workers,
+        entries: settings.cache.entries / workers,
+        max_ttl: settings.cache.max_ttl,
+        min_ttl: settings.cache.min_ttl,
+        stale: settings.cache.stale,
+    };
+    let limiter = Limiter::new(settings.limits.queries_per_second, settings.limits.burst);
+    Pipeline::new(
+        Arc::clone(desk),
+        Cache::new(limits),
+        limiter,
+        Arc::clone(counters),
+        recorder,
+    )
+}
+
+fn servers(settings: &Settings) -> Servers {
+    let mut servers = Servers::default();
+    let mut indices = |addresses: &[UpstreamAddress]| {
+        let index = |upstream: &UpstreamAddress| {
+            let server = Server {
+                address: upstream.addr,
+                tcp_only: upstream.scheme == Scheme::Tcp,
+            };
+            let known = servers.all.iter().position(|other| *other == server);
+            known.unwrap_or_else(|| {
+                servers.all.push(server);
+                servers.all.len() - 1
+            })
+        };
+        addresses.iter().map(index).collect::<Vec<_>>()
+    };
+    let default = indices(&settings.upstream.servers);
+    let zones = settings.upstream.zones.iter();
+    let zones: Vec<_> = zones
+        .map(|zone| (zone.name.clone(), indices(&zone.servers)))
+        .collect();
+    Servers {
+        default,
+        zones,
+        ..servers
+    }
+}

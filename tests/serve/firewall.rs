@@ -209,7 +209,7 @@ fn start(all: &Namespaces) -> School {
     let mut plan = Plan::new(&[upstream]);
     let [v4, v6] = SCHOOL;
     plan.listen = format!("{v4}:53\", \"[{v6}]:53");
-    plan.policy = POLICY.to_owned();
+    POLICY.clone_into(&mut plan.policy);
     let folder = plan.write();
     folder.refresh();
     let mut command = all.command("school", super::school::PROGRAM);

@@ -6,11 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod namespaces;
 pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod failing;
+mod firewall;
 mod forwarding;
 mod peers;
 mod places;

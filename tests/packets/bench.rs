@@ -21,7 +21,7 @@ use schoolgate::metrics::{Counters, GroupLabels, Transport};
 use schoolgate::name::Name;
 use schoolgate::policy::Policy;
 use schoolgate::policy::compile::{File, Live, compile};
-use schoolgate::policy::decision::Layer;
+use schoolgate::policy::decision::{Layer, Verdict};
 use schoolgate::policy::group::Network;
 use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::read::rows;
@@ -254,7 +254,12 @@ impl Bench {
     /// How many events were made so far.
     pub(crate) fn events(&self) -> u64 {
         let counters = self.pipeline.counters();
-        let of = |layer| counters.decided(layer, true) + counters.decided(layer, false);
+        let of = |layer| {
+            Verdict::ALL
+                .map(|v| counters.decided(layer, v))
+                .iter()
+                .sum::<u64>()
+        };
         Layer::ALL.map(of).iter().sum()
     }
 

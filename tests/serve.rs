@@ -10,6 +10,7 @@ pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod engines;
 mod failing;
 mod forwarding;
 mod peers;

@@ -433,7 +433,8 @@ fn finish<'t>(
         entry.failed_at = Some(now);
         let memo = turn.memo(entry, turn.name);
         turn.counters.cache_stale.count();
-        let (answer, why) = (&entry.answer, Some(stale(&entry.answer)));
+        let answer = &entry.answer;
+        let why = (!entry.is_fresh(now)).then(|| stale(answer));
         return turn.settle(first, answer, &memo, entry.age(now), why, out);
     }
     reply::error(&turn.asked, Rcode::ServFail, Some(why_failed(code)), out);

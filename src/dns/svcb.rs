@@ -48,17 +48,23 @@ impl Parameters<'_> {
     }
 }
 
-/// Whether a record has the keys, or cannot be read, so that it may have.
+/// Whether a record has the keys or says that it needs them, or cannot be read,
+/// so that it may.
 pub(super) fn has_ech(data: &[u8]) -> bool {
-    parameters(data).any(|(key, _)| key == ECH) || !parameters(data).ends_well()
+    parameters(data).any(|(key, _)| key == ECH) || !means_something_without(data)
+}
+
+/// Whether a record can be read and does not need the keys.
+fn means_something_without(data: &[u8]) -> bool {
+    let ech = |value: &[u8]| value.chunks_exact(2).any(|key| key == ECH.to_be_bytes());
+    let needed = parameters(data).any(|(key, value)| key == MANDATORY && ech(value));
+    !needed && parameters(data).ends_well()
 }
 
 /// Appends the data of a record without the keys. `false`, and nothing is
 /// appended, if the record means nothing without them or cannot be read.
 pub(super) fn put_without_ech(data: &[u8], out: &mut Vec<u8>) -> bool {
-    let needs_ech = |value: &[u8]| value.chunks_exact(2).any(|key| key == ECH.to_be_bytes());
-    let needed = parameters(data).any(|(key, value)| key == MANDATORY && needs_ech(value));
-    if needed || !parameters(data).ends_well() {
+    if !means_something_without(data) {
         return false;
     }
     let head = data.len() - parameters(data).rest.len();

@@ -122,6 +122,15 @@ impl Bench {
 
     /// The same with a limit on its devices and a log ring of so many bytes.
     pub(crate) fn with(limiter: Limiter, ring: usize) -> Self {
+        Self::build(limiter, ring, false)
+    }
+
+    /// One that asks ahead for what is popular.
+    pub(crate) fn prefetching() -> Self {
+        Self::build(Limiter::new(0, 0), 1 << 24, true)
+    }
+
+    fn build(limiter: Limiter, ring: usize, prefetch: bool) -> Self {
         let state = tempfile::tempdir().unwrap();
         let lists = sample::compile(state.path(), SOURCES, &LISTED).unwrap();
         let (recorder, outlet) = recorder(ring);
@@ -137,7 +146,10 @@ impl Bench {
             stale: 86_400,
         };
         let pipeline = Pipeline::new(
-            Arc::new(desk(Arc::clone(&live))),
+            Arc::new(Desk {
+                prefetch,
+                ..desk(Arc::clone(&live))
+            }),
             Cache::new(limits),
             limiter,
             Arc::new(Counters::default()),

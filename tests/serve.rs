@@ -11,6 +11,7 @@ pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod engines;
 mod failing;
 mod firewall;
 mod forwarding;

@@ -7,17 +7,20 @@
 use std::time::{Duration, Instant};
 
 pub(crate) mod school;
+mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod failing;
 mod forwarding;
+mod https;
 mod peers;
 mod places;
 pub(crate) mod reload;
 mod routers;
 mod rows;
 pub(crate) mod streams;
+mod tls;
 mod up;
 
 /// Looks again and again until there is something, or it is too late.

@@ -11,11 +11,14 @@ mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod certificates;
 mod failing;
 mod forwarding;
 mod https;
+mod identities;
 mod peers;
 mod places;
+mod proxies;
 pub(crate) mod reload;
 mod routers;
 mod rows;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::devices::inventory::COLUMNS;
+use crate::devices::inventory::{COLUMNS, Inventory};
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
@@ -35,8 +35,8 @@ pub struct Configuration {
     pub settings: Settings,
     /// The school's policy as it was typed.
     pub document: PolicyDocument,
-    /// How many devices the inventory has.
-    pub devices: usize,
+    /// The school's devices.
+    pub devices: Inventory,
     /// The texts that a policy is made of.
     pub texts: PolicyTexts,
     /// What is not wrong but worth a look.
@@ -75,7 +75,7 @@ impl Configuration {
             let (document, devices, found) = compile::read(texts.policy(), texts.devices());
             complaints.extend(found);
             complaints.extend(texts.tables().1);
-            (document, devices.devices().len())
+            (document, devices)
         });
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
@@ -236,7 +236,7 @@ fn summary(configuration: &Configuration) -> String {
         counted(document.groups.len(), "group"),
         counted(document.timetables.len(), "timetable"),
         counted(document.exceptions.len(), "exception"),
-        counted(configuration.devices, "device"),
+        counted(configuration.devices.devices().len(), "device"),
     )
 }
 

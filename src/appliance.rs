@@ -13,6 +13,7 @@
 //! dead filter is worse than a second's restart.
 
 mod crew;
+mod endpoints;
 mod listen;
 mod tick;
 
@@ -33,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::crew::{Crew, start_workers};
+use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -267,7 +269,8 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
             .with_context(|| format!("the zone file {}", zone.file.display()))?;
         zones.push((zone.name.clone(), text));
     }
-    Ok(Local::new(&records, &zones, forwarded)?)
+    let local = Local::new(&records, &zones, forwarded)?;
+    Ok(local.with_endpoints(&endpoints(settings))?)
 }
 
 /// The thread that writes the query log.

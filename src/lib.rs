@@ -20,7 +20,8 @@
 //! questions arrive.
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
-//! `serve`; [`up`] is the same with a ready-made configuration.
+//! `serve`; [`up`] is the same with a ready-made configuration. [`selftest`] asks
+//! what runs, from a client's place.
 //!
 //! ARCHITECTURE.md has the promises, each with the test that holds it.
 
@@ -37,6 +38,7 @@ pub mod metrics;
 pub mod name;
 pub mod policy;
 pub mod querylog;
+pub mod selftest;
 pub mod settings;
 pub mod up;
 pub mod why;

@@ -13,6 +13,7 @@ use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
 use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
 
@@ -55,6 +56,8 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Ask from a client's place what gets through
+    Selftest(SelftestArgs),
 }
 
 fn main() -> ExitCode {
@@ -118,6 +121,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Verb::Lists { json } => {
             report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+        }
+        Verb::Selftest(args) => {
+            let passed = selftest(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!passed));
         }
         Verb::Log(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

@@ -22,6 +22,7 @@ mod allocations;
 mod answers;
 mod any;
 mod bench;
+mod endpoints;
 mod promises;
 mod wire;
 

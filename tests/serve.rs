@@ -17,6 +17,7 @@ mod places;
 pub(crate) mod reload;
 mod routers;
 mod rows;
+mod selftest;
 pub(crate) mod streams;
 mod up;
 

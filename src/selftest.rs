@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::appliance::all_of;
-use crate::configuration::Configuration;
+use crate::configuration::{self, Configuration};
 use crate::lists::source::{self, SourceSpec};
 use crate::mac::Mac;
 use crate::name::Name;
@@ -163,8 +163,8 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
 /// The configuration, if the server that is asked is this machine's.
 fn home(args: &SelftestArgs, folder: &Path) -> anyhow::Result<Option<Home>> {
     if let Some(server) = args.server {
-        let is_own = UdpSocket::bind((server.ip(), 0)).is_ok();
-        if !is_own || !folder.join("schoolgate.toml").exists() {
+        let settings = configuration::settings(folder);
+        if !settings.is_ok_and(|settings| is_its(&settings, server)) {
             return Ok(None);
         }
     }
@@ -174,6 +174,17 @@ fn home(args: &SelftestArgs, folder: &Path) -> anyhow::Result<Option<Home>> {
         configuration,
         sources,
     }))
+}
+
+/// Whether `server` is the one of these settings, and on this machine.
+fn is_its(settings: &Settings, server: SocketAddr) -> bool {
+    let here = UdpSocket::bind((server.ip(), 0)).is_ok();
+    let listens = |own: &SocketAddr| {
+        let everywhere = own.ip().is_unspecified() && own.is_ipv4() == server.is_ipv4();
+        let port = own.port() == server.port() || own.port() == 0;
+        port && (everywhere || own.ip() == server.ip())
+    };
+    here && settings.listen.dns.iter().any(listens)
 }
 
 fn asker(args: &SelftestArgs, settings: Option<&Settings>) -> anyhow::Result<Asker> {

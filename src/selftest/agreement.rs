@@ -17,9 +17,8 @@ fn judge(asker: &Asker, questions: &[(String, u16)]) -> Judgement {
     let mut compared = 0;
     for (name, rtype) in questions {
         let ask = |way| asker.ask_with(way, name, *rtype, &[]);
-        let udp = match ask(Way::Udp) {
-            Ok(heard) => heard,
-            Err(_) => continue,
+        let Ok(udp) = ask(Way::Udp) else {
+            continue;
         };
         match ask(Way::Tcp) {
             Ok(tcp) if tcp == udp => compared += 1,

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn the_last_four_hundred_are_kept() {
         let state = tempfile::tempdir().unwrap();
-        let at = |second| Timestamp::from_second(1_795_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_795_000_000 + second).unwrap();
         for second in 0..403 {
             keep(state.path(), b"{}", at(second)).unwrap();
         }

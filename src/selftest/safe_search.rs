@@ -63,8 +63,8 @@ fn judge(place: &Place, engine: &Engine) -> Judgement {
     let target = engine.targets.first().map(Name::to_string);
     let target = target.unwrap_or_default();
     match open.split_first() {
-        Some((first, [])) => failed(format!("{first} {OPEN}")),
-        Some((first, others)) => failed(format!("{first} and {} more {OPEN}", others.len())),
+        Some((first, [])) => failed(format!("{first} leads {OPEN}")),
+        Some((first, others)) => failed(format!("{first} and {} more lead {OPEN}", others.len())),
         None if held > 0 && unknown == 0 => ok(format!("{held} names lead to {target}")),
         None if held > 0 => ok(format!(
             "{held} names lead to {target}; {unknown} have no answer"
@@ -76,7 +76,7 @@ fn judge(place: &Place, engine: &Engine) -> Judgement {
     }
 }
 
-const OPEN: &str = "lead to the engine without its safe mode; see `safe_search` of the group in \
+const OPEN: &str = "to the engine without its safe mode; see `safe_search` of the group in \
                     policy.toml, and `schoolgate why NAME`";
 
 fn look(place: &Place, name: &Name, targets: &[Name]) -> Found {

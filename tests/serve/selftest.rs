@@ -58,7 +58,7 @@ test_host = "bets.example"
 
 fn school(upstream: &Upstream) -> School {
     let mut plan = Plan::new(&[upstream.address]);
-    plan.policy = POLICY.to_owned();
+    POLICY.clone_into(&mut plan.policy);
     let folder = plan.write();
     folder.put("sources.toml", SOURCES);
     folder.refresh();
@@ -203,47 +203,33 @@ fn a_result_is_kept_and_says_no_mandatory_name() {
 }
 
 /// A server that keeps no promise: an address for every name, another's
-/// encrypted service, and whoever says that he is somebody else is believed.
+/// encrypted service, other answers over TCP, and whoever says that he is
+/// somebody else is believed.
 fn broken() -> Upstream {
     Upstream::new(|seen| {
         let owner = wire::asked_name(&seen.packet);
-        let question = &seen.packet[..wire::question_end(&seen.packet)];
-        let options = seen
-            .packet
-            .windows(2)
-            .any(|pair| pair == 65001_u16.to_be_bytes());
-        let records = match question[question.len() - 4..] {
-            [0, 64, ..] if seen.name == "_dns.resolver.arpa" => vec![Rr {
-                owner,
-                rtype: 64,
-                ttl: 60,
-                data: [
-                    &[0, 1][..],
-                    &wire::name("dns.elsewhere.example"),
-                    &[0, 1, 0, 4, 3],
-                ]
-                .concat()
-                .into_iter()
-                .chain(*b"dot")
-                .collect(),
-            }],
-            [0, 65, ..] => vec![Rr {
-                owner,
-                rtype: 65,
-                ttl: 60,
-                data: vec![0, 1, 0, 0, 5, 0, 1, 7],
-            }],
+        let end = wire::question_end(&seen.packet);
+        let record = |rtype, data: &[&[u8]]| Rr {
+            owner: owner.clone(),
+            rtype,
+            ttl: 60,
+            data: data.concat(),
+        };
+        let claim = 65001_u16.to_be_bytes();
+        let posing = seen.packet[end..].windows(2).any(|pair| pair == claim);
+        let target = if posing { "a.example" } else { "b.example" };
+        let last = if seen.tcp { 8 } else { 7 };
+        let records = match seen.packet[end - 4..end] {
+            [0, 64, ..] if seen.name == "_dns.resolver.arpa" => {
+                let elsewhere = wire::name("dns.elsewhere.example");
+                let alpn = [0, 1, 0, 4, 3, b'd', b'o', b't'];
+                vec![record(64, &[&[0, 1], &elsewhere, &alpn])]
+            }
+            // With a key that hides names, of one octet.
+            [0, 65, ..] => vec![record(65, &[&[0, 1, 0, 0, 5, 0, 1, 7]])],
             [0, 1, ..] => {
-                let last = if options { 9 } else { 7 };
-                let cut = seen.tcp.then_some(8).unwrap_or(last);
-                let alias = Rr {
-                    owner: owner.clone(),
-                    rtype: 5,
-                    ttl: 60,
-                    data: wire::name(if options { "a.example" } else { "b.example" }),
-                };
-                let target = if options { "a.example" } else { "b.example" };
-                vec![alias, Rr::a(target, 60, [198, 51, 100, cut])]
+                let alias = record(5, &[&wire::name(target)]);
+                vec![alias, Rr::a(target, 60, [198, 51, 100, last])]
             }
             _ => Vec::new(),
         };
@@ -271,7 +257,7 @@ fn each_promise_that_is_not_kept_is_told() {
     }
     // And with the policy at hand, the lists too.
     let mut plan = Plan::new(&[broken.address]);
-    plan.policy = POLICY.to_owned();
+    POLICY.clone_into(&mut plan.policy);
     let folder = plan.write();
     folder.put("sources.toml", SOURCES);
     folder.refresh();
@@ -289,7 +275,7 @@ fn a_router_that_believes_its_clients_is_found() {
     // through: what a device says of itself is believed.
     let upstream = world();
     let mut plan = Plan::new(&[upstream.address]);
-    plan.policy = POLICY.to_owned();
+    POLICY.clone_into(&mut plan.policy);
     plan.tables = "[clients]\nrouters = [\"127.0.0.1\"]\n".to_owned();
     plan.devices =
         "id,name,mac,ip,group,owner,kind\nlaptop,,02:00:00:00:00:02,,staff,,\n".to_owned();

@@ -5,8 +5,8 @@
 //! - one thread a worker (`dns/worker.rs`, made in `crew.rs`): packets, cache, upstreams;
 //! - one thread that writes the query log;
 //! - this thread with a small runtime: streams, upstreams over TCP, `/metrics`,
-//!   signals, and a tick every second that reads leases, notices new lists and
-//!   drops old log days.
+//!   signals, and a tick every second that reads leases, notices new lists,
+//!   drops old log days and looks at night whether the safe modes are there.
 //!
 //! It starts with a valid policy or not at all; while there are no lists yet it
 //! answers "not ready" (promise 4). A worker that ends ends the process: a half
@@ -15,6 +15,7 @@
 mod crew;
 mod endpoints;
 mod listen;
+mod probe;
 mod tick;
 
 use std::io::{self, Write};
@@ -134,7 +135,7 @@ async fn run(
         }
         None => None,
     };
-    let house = housekeeping.start()?;
+    let house = housekeeping.start(crew.mailboxes.first().cloned())?;
     announce(&crew.addresses, metrics, out)?;
     let ended = until_stopped(signals, &house, &crew).await;
     stop(crew, writer);

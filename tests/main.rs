@@ -15,6 +15,7 @@ mod devices;
 mod lists;
 mod packets;
 mod privacy;
+mod profile;
 mod querylog;
 mod serve;
 mod settings;

@@ -6,11 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod namespaces;
 pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod engines;
 mod failing;
+mod firewall;
 mod forwarding;
 mod peers;
 mod places;

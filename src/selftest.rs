@@ -38,6 +38,7 @@ use crate::configuration::{self, Configuration};
 use crate::lists::source::{self, SourceSpec};
 use crate::mac::Mac;
 use crate::name::Name;
+use crate::policy::group::Ech;
 use crate::settings::Settings;
 use crate::why;
 
@@ -75,6 +76,9 @@ pub struct SelftestArgs {
     /// The hardware address of a device of another group, to be claimed
     #[arg(long, value_name = "MAC")]
     pub posing_as: Option<Mac>,
+    /// A name that is blocked here, and for that device is not
+    #[arg(long, value_name = "NAME", value_parser = Name::parse_any_depth)]
+    pub blocked: Option<Name>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
@@ -246,19 +250,24 @@ fn checks(args: &SelftestArgs, place: &Place, home: Option<&Home>, client: IpAdd
     let canaries = wanted::canaries(promise);
     let engines = wanted::engines(promise);
     let sources = home.map_or(&[][..], |home| &home.sources);
-    let names: Vec<Name> = names(&canaries, &engines, promise);
+    let mut names: Vec<Name> = args.blocked.iter().cloned().collect();
+    names.extend(telling(&canaries, &engines, promise));
     let inputs = identity::Inputs {
         names: &names,
         posing_as: args.posing_as,
         is_router: home.is_some_and(|home| is_router(home, client)),
     };
-    let questions = questions(&canaries, &engines);
+    let mut questions = questions(&canaries, &engines);
+    questions.extend(args.blocked.iter().map(|name| (name.to_string(), A)));
     let mut checks = canaries::check(place, &canaries);
     checks.extend(safe_search::check(place, &engines));
     checks.extend(mandatory::check(place, sources));
     checks.extend(probes::check(place));
     checks.push(discovery::check(place, None));
-    checks.push(ech::check(place, false));
+    let kept = promise
+        .and_then(Promise::group)
+        .is_some_and(|group| group.ech == Ech::Keep);
+    checks.push(ech::check(place, kept));
     checks.push(identity::check(place, &inputs));
     checks.extend(agreement::check(&place.asker, &questions));
     checks.extend(outside_checks(args, place, &questions));
@@ -290,21 +299,20 @@ fn outside_checks(args: &SelftestArgs, place: &Place, questions: &[(String, u16)
 }
 
 /// Names that groups may be answered differently about.
-fn names(
-    canaries: &[canaries::Canary],
+fn telling(
+    canaries: &[Name],
     engines: &[safe_search::Engine],
     promise: Option<&Promise>,
 ) -> Vec<Name> {
     let engines = engines.iter().filter_map(|engine| engine.names.first());
-    let canaries = canaries.iter().map(|canary| &canary.name);
     let exceptions = promise.map(|promise| promise.policy.exceptions.iter());
     let exceptions = exceptions.into_iter().flatten().map(|e| &e.name);
     engines.chain(canaries).chain(exceptions).cloned().collect()
 }
 
 /// Questions whose answers policy makes, for comparing ways.
-fn questions(canaries: &[canaries::Canary], engines: &[safe_search::Engine]) -> Vec<(String, u16)> {
-    let canaries = canaries.iter().map(|canary| (canary.name.to_string(), A));
+fn questions(canaries: &[Name], engines: &[safe_search::Engine]) -> Vec<(String, u16)> {
+    let canaries = canaries.iter().map(|name| (name.to_string(), A));
     let engines = engines.iter().filter_map(|engine| engine.names.first());
     let engines = engines.map(|name| (name.to_string(), A)).take(2);
     let discovery = ("_dns.resolver.arpa".to_owned(), SVCB);

@@ -66,9 +66,10 @@ pub mod ede {
     pub const NETWORK_ERROR: u16 = 23;
 
     /// All of them, rising: what RESINFO says of us (RFC 9606).
-    pub const SENT: [u16; 10] = [
+    pub const SENT: [u16; 11] = [
         OTHER,
         STALE_ANSWER,
+        FORGED_ANSWER,
         CACHED_ERROR,
         NOT_READY,
         BLOCKED,

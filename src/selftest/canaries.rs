@@ -9,40 +9,27 @@ use super::place::Place;
 use crate::name::Name;
 use crate::policy::decision::Verdict;
 
-/// One such name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Canary {
-    /// The name.
-    pub name: Name,
-    /// Whether it is to be denied unless a group has it otherwise.
-    pub on: bool,
-}
-
 /// A check for each.
-pub(super) fn check(place: &Place, canaries: &[Canary]) -> Vec<Check> {
+pub(super) fn check(place: &Place, canaries: &[Name]) -> Vec<Check> {
     canaries
         .iter()
-        .map(|canary| {
-            let name = &canary.name;
+        .map(|name| {
             Check::new(
                 format!("canary:{name}"),
                 format!("canary {name}"),
-                judge(place, canary),
+                judge(place, name),
             )
         })
         .collect()
 }
 
-fn judge(place: &Place, canary: &Canary) -> Judgement {
-    let denied = place
-        .verdict(&canary.name)
-        .map_or(canary.on, |verdict| verdict == Verdict::Block);
-    if !denied {
+fn judge(place: &Place, name: &Name) -> Judgement {
+    if place.verdict(name).is_some_and(|v| v != Verdict::Block) {
         let whose = place.whose();
         return not_tested(format!("it is left open for {whose}"));
     }
     for (rtype, called) in [(A, "A"), (AAAA, "AAAA"), (HTTPS, "HTTPS")] {
-        let heard = match place.asker.ask(&canary.name, rtype) {
+        let heard = match place.asker.ask(name, rtype) {
             Ok(heard) => heard,
             Err(silence) => {
                 return failed(format!(

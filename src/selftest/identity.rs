@@ -26,7 +26,7 @@ const DOCUMENTATION: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Somebody else's identity.
 struct Pose {
-    options: Vec<EdnsData>,
+    option: EdnsData,
     who: Who,
 }
 
@@ -53,15 +53,27 @@ pub(super) fn check(place: &Place, inputs: &Inputs<'_>) -> Check {
     Check::new("identity", "another's identity", judgement)
 }
 
+/// One device's hardware address and one network's, where there are such.
 fn here(place: &Place, promise: &Promise, inputs: &Inputs<'_>) -> Judgement {
+    let mut tried = Vec::new();
     for pose in poses(promise, inputs.posing_as) {
+        let code = pose.option.0;
         let differs = |name: &&Name| differs(promise, pose.who, name);
-        if let Some(name) = inputs.names.iter().find(differs) {
-            return compare(place, &[name], &pose.options)
-                .unwrap_or_else(|| ok("claimed, and not believed"));
+        let Some(name) = inputs.names.iter().find(differs) else {
+            continue;
+        };
+        if tried.contains(&code) {
+            continue;
+        }
+        tried.push(code);
+        if let Some(judgement) = compare(place, &[name], &[pose.option]) {
+            return judgement;
         }
     }
-    not_tested("no other group is answered differently about any name that could be tried")
+    if tried.is_empty() {
+        return not_tested("no other group is answered differently about any name that was tried");
+    }
+    ok("claimed, and not believed")
 }
 
 fn differs(promise: &Promise, who: Who, name: &Name) -> bool {
@@ -127,7 +139,7 @@ fn poses(promise: &Promise, posing_as: Option<Mac>) -> Vec<Pose> {
         };
         if let Some(mac) = device.macs.first().filter(|_| wanted && who != promise.who) {
             poses.push(Pose {
-                options: vec![mac_option(*mac)],
+                option: mac_option(*mac),
                 who,
             });
         }
@@ -139,7 +151,7 @@ fn poses(promise: &Promise, posing_as: Option<Mac>) -> Vec<Pose> {
         };
         if posing_as.is_none() && group != promise.who.group {
             poses.push(Pose {
-                options: vec![subnet_option(network.address())],
+                option: subnet_option(network.address()),
                 who,
             });
         }

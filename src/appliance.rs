@@ -112,8 +112,9 @@ async fn run(
     let zone = configuration.document.zone.clone();
     let labels = Arc::new(GroupLabels::default());
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
-    let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
     let encrypted = Encrypted::listen(settings)?;
+    let bound = encrypted.as_bound(settings);
+    let desk = desk(&bound, activation.live(), Arc::clone(&leases), &labels)?;
     let keeper = encrypted.keeper(settings);
     let housekeeping =
         Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);

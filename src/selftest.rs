@@ -22,11 +22,12 @@ mod place;
 mod probes;
 mod record;
 mod safe_search;
+mod secure;
 mod wanted;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::appliance::all_of;
+use crate::appliance::private_ca::PrivateCa;
 use crate::configuration::{self, Configuration};
 use crate::lists::source::{self, SourceSpec};
 use crate::mac::Mac;
@@ -263,13 +265,20 @@ fn checks(args: &SelftestArgs, place: &Place, home: Option<&Home>, client: IpAdd
     checks.extend(safe_search::check(place, &engines));
     checks.extend(mandatory::check(place, sources));
     checks.extend(probes::check(place));
-    checks.push(discovery::check(place, None));
+    let (discovery, endpoints) = discovery::check(place, own_name(home));
+    checks.push(discovery);
     let kept = promise
         .and_then(Promise::group)
         .is_some_and(|group| group.ech == Ech::Keep);
     checks.push(ech::check(place, kept));
     checks.push(identity::check(place, &inputs));
-    checks.extend(agreement::check(&place.asker, &questions));
+    let authorities = secure::authorities(home.and_then(authority).as_deref());
+    checks.extend(agreement::check(
+        &place.asker,
+        &questions,
+        &endpoints,
+        &authorities,
+    ));
     checks.extend(outside_checks(args, place, &questions));
     checks
 }
@@ -317,6 +326,22 @@ fn questions(canaries: &[Name], engines: &[safe_search::Engine]) -> Vec<(String,
     let engines = engines.map(|name| (name.to_string(), A)).take(2);
     let discovery = ("_dns.resolver.arpa".to_owned(), SVCB);
     canaries.chain(engines).chain([discovery]).collect()
+}
+
+/// The name by which the encrypted listeners are told, if there are any.
+fn own_name(home: Option<&Home>) -> Option<&Name> {
+    let settings = &home?.configuration.settings;
+    let listen = &settings.listen;
+    let encrypted = !listen.tls.is_empty() || !listen.https.is_empty();
+    settings.tls.name.as_ref().filter(|_| encrypted)
+}
+
+/// The private authority's certificate, if there is one.
+fn authority(home: &Home) -> Option<PathBuf> {
+    let settings = &home.configuration.settings;
+    let name = settings.tls.name.as_ref();
+    let ca = PrivateCa::new(&settings.state_dir, name, Vec::new());
+    settings.tls.private_ca.then(|| ca.authority())
 }
 
 fn is_router(home: &Home, client: IpAddr) -> bool {

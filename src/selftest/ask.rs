@@ -15,8 +15,10 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::svcb::{SvcParamKey, SvcParamValue};
 use hickory_proto::rr::{Name as ProtoName, RData, Record, RecordType};
+use rustls::RootCertStore;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::secure::{Endpoint, Trouble};
 use crate::name::Name;
 
 /// Type A.
@@ -43,6 +45,9 @@ pub(super) const REFUSED: u16 = 5;
 const UDP_SIZE: u16 = 1232;
 /// The option that holds an extended error (RFC 8914).
 const EDE: u16 = 15;
+
+/// The SvcParamKey of the path of DNS over HTTPS (RFC 9461).
+const DOHPATH: u16 = 7;
 
 /// Whom to ask, and as who.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +83,6 @@ pub(super) struct Heard {
     pub services: Vec<Service>,
     /// The codes of extended errors.
     pub errors: Vec<u16>,
-    /// All records of the answer section without their TTLs, sorted: what must
-    /// be alike whichever way it came.
-    pub records: Vec<String>,
 }
 
 /// One SVCB or HTTPS record.
@@ -88,6 +90,12 @@ pub(super) struct Heard {
 pub(super) struct Service {
     /// Where it leads; none: a name that is no name.
     pub target: Option<Name>,
+    /// The protocols spoken there.
+    pub protocols: Vec<String>,
+    /// The port, if it is not the usual one.
+    pub port: Option<u16>,
+    /// The path of DNS over HTTPS, as a template.
+    pub path: Option<String>,
     /// The addresses it hints at.
     pub hints: Vec<IpAddr>,
     /// Whether it says how to hide the name in a handshake (ECH).
@@ -117,6 +125,20 @@ impl Heard {
         self.services.is_empty() && self.aliases.is_empty() && self.addresses.iter().all(nowhere)
     }
 
+    /// What policy makes of the answer: the addresses may be others from one
+    /// time to the next, and so may the names behind the first.
+    pub(super) fn kind(&self) -> impl PartialEq {
+        let alias = self.aliases.first();
+        let services: Vec<_> = self.services.iter().map(|s| &s.target).collect();
+        (
+            self.rcode,
+            self.leads_nowhere(),
+            alias,
+            &self.errors,
+            services,
+        )
+    }
+
     fn of(message: &Message) -> Self {
         let mut heard = Self {
             rcode: u16::from(message.metadata.response_code),
@@ -124,12 +146,10 @@ impl Heard {
             addresses: Vec::new(),
             services: Vec::new(),
             errors: Vec::new(),
-            records: Vec::new(),
         };
         for record in &message.answers {
             heard.take(record);
         }
-        heard.records.sort();
         let options = message.edns.iter().flat_map(|edns| edns.options().as_ref());
         let errors = options.filter_map(|(_, option)| match option {
             EdnsOption::Unknown(EDE, value) => value.first_chunk().copied(),
@@ -140,9 +160,6 @@ impl Heard {
     }
 
     fn take(&mut self, record: &Record) {
-        let owner = record.name.to_lowercase();
-        self.records
-            .push(format!("{owner} {} {}", record.record_type(), record.data));
         match &record.data {
             RData::A(a) => self.addresses.push(IpAddr::V4(a.0)),
             RData::AAAA(aaaa) => self.addresses.push(IpAddr::V6(aaaa.0)),
@@ -156,20 +173,29 @@ impl Heard {
 
 impl Service {
     fn of(svcb: &hickory_proto::rr::rdata::SVCB) -> Self {
-        let mut hints = Vec::new();
-        for (_, value) in &svcb.svc_params {
+        let mut service = Self {
+            target: name_of(&svcb.target_name),
+            protocols: Vec::new(),
+            port: None,
+            path: None,
+            hints: Vec::new(),
+            hides_names: false,
+        };
+        for (key, value) in &svcb.svc_params {
+            let hints = &mut service.hints;
             match value {
+                SvcParamValue::Alpn(alpn) => service.protocols.clone_from(&alpn.0),
+                SvcParamValue::Port(port) => service.port = Some(*port),
                 SvcParamValue::Ipv4Hint(v4) => hints.extend(v4.0.iter().map(|a| IpAddr::V4(a.0))),
                 SvcParamValue::Ipv6Hint(v6) => hints.extend(v6.0.iter().map(|a| IpAddr::V6(a.0))),
+                SvcParamValue::EchConfigList(_) => service.hides_names = true,
+                SvcParamValue::Unknown(path) if *key == SvcParamKey::Unknown(DOHPATH) => {
+                    service.path = String::from_utf8(path.0.clone()).ok();
+                }
                 _ => {}
             }
         }
-        let mut keys = svcb.svc_params.iter().map(|(key, _)| key);
-        Self {
-            target: name_of(&svcb.target_name),
-            hints,
-            hides_names: keys.any(|key| *key == SvcParamKey::EchConfigList),
-        }
+        service
     }
 }
 
@@ -216,6 +242,23 @@ impl Asker {
         Ok(Heard::of(&answer))
     }
 
+    /// Asks over an encrypted connection.
+    pub(super) fn ask_over(
+        &self,
+        endpoint: &Endpoint,
+        authorities: &RootCertStore,
+        name: &str,
+        rtype: u16,
+    ) -> Result<Heard, Trouble> {
+        let no = || Trouble::Broken(ErrorKind::InvalidData.into());
+        let question = question(name, rtype, &[]).ok_or_else(no)?;
+        let bytes = question.to_vec().map_err(|_| no())?;
+        let connection = self.at(endpoint.address).tcp().map_err(Trouble::Broken)?;
+        let answer = endpoint.exchange(connection, authorities, &bytes)?;
+        let answer = answer_to(&question, &answer).ok_or_else(no)?;
+        Ok(Heard::of(&answer))
+    }
+
     /// Whether a TCP connection to the server's address comes about.
     pub(super) fn connects(&self) -> Result<(), Silence> {
         self.tcp().map(drop).map_err(|error| Silence::of(&error))
@@ -253,7 +296,6 @@ impl Asker {
     fn over_tcp(&self, question: &Message, bytes: &[u8]) -> Result<Message, Silence> {
         let why = |error: io::Error| Silence::of(&error);
         let mut stream = self.tcp().map_err(why)?;
-        stream.set_read_timeout(Some(self.patience)).map_err(why)?;
         let length = u16::try_from(bytes.len()).map_err(|_| Silence::Garbled)?;
         let framed = [&length.to_be_bytes(), bytes].concat();
         stream.write_all(&framed).map_err(why)?;
@@ -281,6 +323,8 @@ impl Asker {
             socket.bind(&SocketAddr::new(from, 0).into())?;
         }
         socket.connect_timeout(&self.server.into(), self.patience)?;
+        socket.set_read_timeout(Some(self.patience))?;
+        socket.set_write_timeout(Some(self.patience))?;
         Ok(socket.into())
     }
 }

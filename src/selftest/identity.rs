@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ask::{A, EdnsData, Heard, Way};
+use super::ask::{A, EdnsData, Way};
 use super::check::{Check, Judgement, failed, not_tested, ok};
 use super::place::{Place, Promise};
 use crate::mac::Mac;
@@ -109,7 +109,7 @@ fn compare(place: &Place, names: &[&Name], options: &[EdnsData]) -> Option<Judge
                 return Some(failed(said));
             }
         };
-        if kind(&plain) != kind(&posing) {
+        if plain.kind() != posing.kind() {
             return Some(failed(
                 "whoever sends another's hardware or network address is taken for him; the \
                  router must strip them (dnsmasq: strip-mac, strip-subnet), and `clients.routers` \
@@ -118,12 +118,6 @@ fn compare(place: &Place, names: &[&Name], options: &[EdnsData]) -> Option<Judge
         }
     }
     None
-}
-
-/// What policy makes of an answer, whatever the addresses of the day are.
-fn kind(heard: &Heard) -> (u16, bool, &[Name], &[u16]) {
-    let nowhere = heard.leads_nowhere();
-    (heard.rcode, nowhere, &heard.aliases, &heard.errors)
 }
 
 /// Devices and networks of other groups.

@@ -388,7 +388,7 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn address(text: &str) -> Result<IpAddr, String> {
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map_err(|_| format!("\"{text}\" is not an IP address"))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::has;
 use super::school::{Folder, PROGRAM, Plan, Running, School};
-use super::upstream::{Upstream, plain, say};
+use super::upstream::{ADDRESS, Upstream, plain, say};
 use super::wire::{self, Rr};
 
 /// A policy under which a test can tell 127.0.0.1 from 127.0.0.3.
@@ -181,6 +181,61 @@ fn everything_holds_on_a_school_as_it_should_be() {
 }
 
 #[test]
+fn encrypted_listeners_are_told_and_say_the_same() {
+    let upstream = world();
+    let school = Plan::encrypted(&[upstream.address]).start();
+    let found = at_home(&school.folder, school.dns, &[]);
+    assert_eq!(found.failed(), Vec::<&str>::new(), "{:#}", found.document);
+    for id in ["discovery", "agreement:tls", "agreement:https"] {
+        assert_eq!(found.result(id), "ok", "{:#}", found.check(id));
+    }
+    let told = found.check("discovery")["said"].as_str().unwrap();
+    assert!(told.starts_with("2 are told"), "{told}");
+    // Elsewhere nobody knows the school's private authority.
+    let found = elsewhere(school.dns, &["--no-outside"]);
+    assert_eq!(found.failed(), Vec::<&str>::new(), "{:#}", found.document);
+    assert_eq!(found.result("discovery"), "ok");
+    assert_eq!(found.result("agreement:tls"), "not_tested");
+    if !has("dig", "dig asks for our encrypted listeners") {
+        return;
+    }
+    let dig = |words: &[&str]| {
+        let port = school.dns.port().to_string();
+        let output = Command::new("dig")
+            .args(["@127.0.0.1", "-p", &port, "+short"])
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (tls, https) = (school.tls.unwrap().port(), school.https.unwrap().port());
+    for name in ["_dns.resolver.arpa", "_dns.dns.school.example"] {
+        let said = dig(&["-t", "SVCB", name]);
+        let wanted = format!(
+            "1 dns.school.example. alpn=\"dot\" port={tls} ipv4hint=127.0.0.1\n\
+             2 dns.school.example. alpn=\"h2\" port={https} ipv4hint=127.0.0.1 \
+             key7=\"/dns-query{{?dns}}\"\n"
+        );
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, wanted.lines().collect::<Vec<_>>());
+    }
+    assert_eq!(dig(&["-t", "A", "dns.school.example"]), "127.0.0.1\n");
+    assert_eq!(dig(&["-t", "AAAA", "_dns.resolver.arpa"]), "");
+    // RESINFO, of which this dig may know only the number.
+    let said = dig(&["-t", "TYPE261", "resolver.arpa"]);
+    let hex: String = b"exterr=0,3-4,"
+        .iter()
+        .map(|b| format!("{b:02X}"))
+        .collect();
+    let plain = said.replace(' ', "");
+    assert!(
+        plain.contains(&hex) || said.contains("exterr=0,3-4,"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_result_is_kept_and_says_no_mandatory_name() {
     let upstream = world();
     let school = school(&upstream);
@@ -217,8 +272,11 @@ fn broken() -> Upstream {
         };
         // An OPT record without options has eleven octets.
         let posing = seen.packet[end..].len() > 11;
-        let target = if posing { "a.example" } else { "b.example" };
-        let last = if seen.tcp { 8 } else { 7 };
+        let target = match (posing, seen.tcp) {
+            (true, _) => "a.example",
+            (false, true) => "b.example",
+            (false, false) => "c.example",
+        };
         let records = match seen.packet[end - 4..end] {
             [0, 64, ..] if seen.name == "_dns.resolver.arpa" => {
                 let elsewhere = wire::name("dns.elsewhere.example");
@@ -229,7 +287,7 @@ fn broken() -> Upstream {
             [0, 65, ..] => vec![record(65, &[&[0, 1, 0, 0, 5, 0, 1, 7]])],
             [0, 1, ..] => {
                 let alias = record(5, &[&wire::name(target)]);
-                vec![alias, Rr::a(target, 60, [198, 51, 100, last])]
+                vec![alias, Rr::a(target, 60, ADDRESS)]
             }
             _ => Vec::new(),
         };

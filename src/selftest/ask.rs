@@ -130,13 +130,16 @@ impl Heard {
     pub(super) fn kind(&self) -> impl PartialEq {
         let alias = self.aliases.first();
         let services: Vec<_> = self.services.iter().map(|s| &s.target).collect();
-        (
-            self.rcode,
-            self.leads_nowhere(),
-            alias,
-            &self.errors,
-            services,
-        )
+        let errors: Vec<_> = self.policy_errors().collect();
+        let nowhere = self.leads_nowhere();
+        (self.rcode, nowhere, alias, errors, services)
+    }
+
+    /// The extended errors by which policy says that it was at work: forged,
+    /// blocked, censored, filtered, prohibited (RFC 8914).
+    pub(super) fn policy_errors(&self) -> impl Iterator<Item = u16> {
+        let errors = self.errors.iter().copied();
+        errors.filter(|code| matches!(code, 4 | 15..=18))
     }
 
     fn of(message: &Message) -> Self {

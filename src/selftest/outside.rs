@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use super::ask::{Asker, Heard, REFUSED, SERVFAIL, Silence, Way};
+use super::ask::{Asker, Heard, REFUSED, Silence, Way};
 use super::check::{Check, Judgement, failed, not_tested, ok};
 
 /// Where DNS over TLS listens (RFC 7858).
@@ -28,8 +28,7 @@ impl Mark {
     /// Asks us; none if the answer could be anybody's.
     pub(super) fn of(asker: &Asker, name: &str, rtype: u16) -> Option<Self> {
         let ours = asker.ask(name, rtype).ok()?;
-        // An extended error with a plain answer or refusal is policy at work.
-        let marked = !ours.errors.is_empty() && ours.rcode != SERVFAIL;
+        let marked = ours.policy_errors().next().is_some();
         marked.then(|| Self {
             name: name.to_owned(),
             rtype,

@@ -224,10 +224,7 @@ fn encrypted_listeners_are_told_and_say_the_same() {
     assert_eq!(dig(&["-t", "AAAA", "_dns.resolver.arpa"]), "");
     // RESINFO, of which this dig may know only the number.
     let said = dig(&["-t", "TYPE261", "resolver.arpa"]);
-    let hex: String = b"exterr=0,3-4,"
-        .iter()
-        .map(|b| format!("{b:02X}"))
-        .collect();
+    let hex = b"exterr=0,3-4,".map(|byte| format!("{byte:02X}")).concat();
     let plain = said.replace(' ', "");
     assert!(
         plain.contains(&hex) || said.contains("exterr=0,3-4,"),

@@ -13,6 +13,7 @@ pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod certificates;
+mod chromium;
 mod engines;
 mod failing;
 mod firewall;

@@ -12,6 +12,7 @@ pub mod doorkeeper;
 pub mod https;
 pub mod proxy;
 pub mod request;
+pub mod returns;
 pub mod tcp;
 pub mod tls;
 

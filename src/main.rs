@@ -12,6 +12,7 @@ use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
+use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, log};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
@@ -58,6 +59,8 @@ enum Verb {
     Log(LogArgs),
     /// Ask from a client's place what gets through
     Selftest(SelftestArgs),
+    /// Write what makes a device ask this resolver wherever it is
+    Profile(ProfileArgs),
 }
 
 fn main() -> ExitCode {
@@ -133,6 +136,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::Profile(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let notes = &mut io::stderr();
+            return profile(&args, &configuration, rand::random(), out, notes);
         }
     }
     Ok(0)

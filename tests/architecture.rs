@@ -125,6 +125,7 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
             "lists/sample",
             "lists/source",
             "lists/store",
+            "profile",
             "querylog",
             "selftest/record",
             "settings",

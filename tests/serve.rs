@@ -21,6 +21,7 @@ mod https;
 mod identities;
 mod peers;
 mod places;
+mod profile;
 mod proxies;
 pub(crate) mod reload;
 mod routers;

@@ -91,7 +91,8 @@ pub fn profile(
 }
 
 /// Where this resolver is asked over encryption. Its addresses are the given ones,
-/// else, of those in the settings or those it listens on, the ones that `reaches` says devices can reach.
+/// else, of those in the settings or those it listens on, the ones that `reaches`
+/// says devices can reach.
 fn endpoint(
     configuration: &Configuration,
     given: &[IpAddr],

@@ -57,10 +57,10 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
-    /// Ask from a client's place what gets through
-    Selftest(SelftestArgs),
     /// Write what makes a device ask this resolver wherever it is
     Profile(ProfileArgs),
+    /// Ask from a client's place what gets through
+    Selftest(SelftestArgs),
 }
 
 fn main() -> ExitCode {

@@ -63,6 +63,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
             "settings",
             "policy",
             "devices/inventory",
+            "dns/streams/certificate",
             "lists/lookup",
             "lists/source",
         ],

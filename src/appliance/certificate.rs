@@ -23,12 +23,17 @@ use crate::settings::Settings;
 /// A certificate that ends sooner is warned of: whoever renews it did not.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// How often the private authority is asked whether its certificate ends.
+const RENEWAL: SignedDuration = SignedDuration::from_hours(1);
+
 /// Looks after the files.
 pub(super) struct Keeper {
     certificates: Arc<Certificates>,
     certificate: PathBuf,
     key: PathBuf,
     private_ca: Option<PrivateCa>,
+    /// When the authority was last asked.
+    renewed: Option<Timestamp>,
     /// The files as they were taken or refused.
     known: Option<Stamp>,
     /// The files at the last look.
@@ -68,6 +73,7 @@ impl Keeper {
             certificate,
             key,
             private_ca,
+            renewed: None,
             known: None,
             seen: None,
             warned: false,
@@ -81,6 +87,7 @@ impl Keeper {
 
     /// Takes the files as they are.
     pub(super) fn read(&mut self, now: Timestamp) {
+        self.renewed = None;
         self.renew(now);
         let stamp = self.stamp();
         (self.known, self.seen) = (Some(stamp), Some(stamp));
@@ -130,10 +137,17 @@ impl Keeper {
         Ok(pair)
     }
 
-    fn renew(&self, now: Timestamp) {
-        if let Some(ca) = &self.private_ca
-            && let Err(error) = ca.renew(now)
-        {
+    fn renew(&mut self, now: Timestamp) {
+        let Some(ca) = &self.private_ca else {
+            return;
+        };
+        // Also when the clock is set, in whichever direction.
+        let is_recent = |at: Timestamp| now.duration_since(at).abs() < RENEWAL;
+        if self.renewed.is_some_and(is_recent) {
+            return;
+        }
+        self.renewed = Some(now);
+        if let Err(error) = ca.renew(now) {
             tracing::error!("the private authority: {error:#}");
         }
     }

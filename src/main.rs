@@ -12,6 +12,7 @@ use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
+use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, log};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
@@ -55,6 +56,8 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Write what makes a device ask this resolver wherever it is
+    Profile(ProfileArgs),
 }
 
 fn main() -> ExitCode {
@@ -126,6 +129,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::Profile(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let notes = &mut io::stderr();
+            return profile(&args, &configuration, rand::random(), out, notes);
         }
     }
     Ok(0)

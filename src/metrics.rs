@@ -21,11 +21,15 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream under TLS (RFC 7858).
+    Tls,
+    /// HTTP under TLS (RFC 8484).
+    Https,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
 
     /// The label.
     #[must_use]
@@ -33,7 +37,22 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
         }
+    }
+
+    /// Whether nobody on the way can read it, nor put in a word.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https)
+    }
+
+    /// Whether it is a stream of messages that stays open, which RFC 7828 is
+    /// about; an HTTP connection has ways of its own.
+    #[must_use]
+    pub fn is_message_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 
@@ -106,6 +125,8 @@ pub struct Counters {
     pub untrusted_identities: Counter,
     /// Identities that contradict each other.
     pub conflicts: Counter,
+    /// Encrypted questions with a client id that no device has.
+    pub unknown_client_ids: Counter,
     /// Questions sent to upstreams.
     pub upstream_queries: Counter,
     /// Upstream questions that failed or timed out.
@@ -141,6 +162,7 @@ impl Default for Counters {
             limited: Counter::default(),
             untrusted_identities: Counter::default(),
             conflicts: Counter::default(),
+            unknown_client_ids: Counter::default(),
             upstream_queries: Counter::default(),
             upstream_failures: Counter::default(),
             upstream_mismatches: Counter::default(),

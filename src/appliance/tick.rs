@@ -1,7 +1,7 @@
 //! What is seen to every second, and the page of numbers.
 //!
-//! None of it is on the packet road, nor on the workers' priority. Whatever fails here is said once, when it
-//! begins to fail, and tried again.
+//! None of it is on the packet road, nor on the workers' priority. Whatever
+//! fails here is said once, when it begins to fail, and tried again.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
+use super::certificate::{Keeper, Status};
 use super::give_way;
 use super::probe::Probe;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -24,9 +25,10 @@ use crate::devices::leases::Leases;
 use crate::devices::leases::watch::Watcher;
 use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::Desk;
+use crate::dns::streams::Doorkeeper;
 use crate::lists::load::{LoadError, pointer_changed};
 use crate::metrics::exposition::{State, exposition};
-use crate::metrics::{Counters, GroupLabels};
+use crate::metrics::{Counters, GroupLabels, Transport};
 use crate::querylog::health::Health;
 use crate::querylog::retention;
 use crate::settings::Settings;
@@ -45,6 +47,7 @@ pub(super) struct Housekeeping {
     leases: Arc<ArcSwap<Leases>>,
     lease_trouble: Arc<Mutex<usize>>,
     desk: Arc<Desk>,
+    certificate: Option<Keeper>,
     zone: TimeZone,
     settings: Settings,
     started: Timestamp,
@@ -64,6 +67,8 @@ pub(super) struct Shared {
     labels: Arc<GroupLabels>,
     log: Arc<Health>,
     desk: Arc<Desk>,
+    doorkeeper: Arc<Doorkeeper>,
+    certificate: Option<Arc<Status>>,
     started: Timestamp,
     lease_trouble: Arc<Mutex<usize>>,
     targets_missing: Arc<AtomicUsize>,
@@ -76,6 +81,7 @@ impl Housekeeping {
         leases: &Arc<ArcSwap<Leases>>,
         desk: &Arc<Desk>,
         zone: TimeZone,
+        certificate: Option<Keeper>,
     ) -> Self {
         let started = Timestamp::now();
         let policy = activation.policy();
@@ -88,6 +94,7 @@ impl Housekeeping {
             desk: Arc::clone(desk),
             probe,
             mailbox: None,
+            certificate,
             zone,
             lists: pointer_changed(&settings.state_dir),
             settings: settings.clone(),
@@ -96,12 +103,16 @@ impl Housekeeping {
             hiding: 0,
         };
         house.read_leases(Timestamp::now());
+        if let Some(certificate) = &mut house.certificate {
+            certificate.read(Timestamp::now());
+        }
         house
     }
 
     pub(super) fn shared(
         &self,
         counters: Vec<Arc<Counters>>,
+        doorkeeper: Arc<Doorkeeper>,
         labels: Arc<GroupLabels>,
         log: Arc<Health>,
     ) -> Arc<Shared> {
@@ -111,6 +122,8 @@ impl Housekeeping {
             labels,
             log,
             desk: Arc::clone(&self.desk),
+            doorkeeper,
+            certificate: self.certificate.as_ref().map(Keeper::status),
             started: self.started,
             lease_trouble: Arc::clone(&self.lease_trouble),
             targets_missing: self.probe.missing(),
@@ -130,7 +143,12 @@ impl Housekeeping {
             loop {
                 let pause = next.saturating_duration_since(Instant::now());
                 match received.recv_timeout(pause) {
-                    Ok(cause) => self.reload(cause),
+                    Ok(cause) => {
+                        if let Some(certificate) = &mut self.certificate {
+                            certificate.read(Timestamp::now());
+                        }
+                        self.reload(cause);
+                    }
                     Err(RecvTimeoutError::Timeout) => {
                         self.tick(Timestamp::now());
                         next = Instant::now() + TICK;
@@ -162,6 +180,9 @@ impl Housekeeping {
             self.probe.tick(&policy, mailbox, now);
         }
         self.notice_hidden(now);
+        if let Some(certificate) = &mut self.certificate {
+            certificate.tick(now);
+        }
         let due = self
             .swept
             .is_none_or(|swept| now.duration_since(swept).abs() >= RETENTION);
@@ -300,6 +321,14 @@ impl Shared {
             hiding: hidden.suspects(now).count(),
             lease_trouble: *trouble,
             targets_missing: self.targets_missing.load(Ordering::Relaxed),
+            streams: [Transport::Tcp, Transport::Tls, Transport::Https]
+                .map(|transport| (transport, self.doorkeeper.open(transport)))
+                .into(),
+            failed_handshakes: self.doorkeeper.failed_handshakes(),
+            certificate: self
+                .certificate
+                .as_ref()
+                .map(|status| (status.ok(), status.expires())),
         };
         exposition(&self.counters, &self.labels, &state)
     }

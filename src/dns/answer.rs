@@ -353,7 +353,7 @@ pub(super) fn sane_ttl(ttl: u32) -> u32 {
 }
 
 /// Where the name at `at` ends in place.
-fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match usize::from(*bytes.get(at)?) {
             0 => return Some(at + 1),

@@ -8,16 +8,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
-use super::pipeline::Wanted;
+use super::pipeline::{From, Wanted};
 use super::upstream::tcp::Mark;
-use crate::metrics::Transport;
 
 /// Letters a box holds.
 const SIZE: usize = 4096;
@@ -30,9 +28,7 @@ pub enum Mail {
         /// The packet, without its length.
         packet: Vec<u8>,
         /// The stream's other end.
-        from: SocketAddr,
-        /// What kind of stream.
-        transport: Transport,
+        from: From,
         /// Where its replies go.
         replies: Sender<Vec<u8>>,
     },

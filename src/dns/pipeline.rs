@@ -26,7 +26,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::RandomState;
 
-pub use self::desk::{Desk, From, Now};
+pub use self::desk::{Desk, From, Now, Origin};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
@@ -95,7 +95,7 @@ impl Pipeline {
     }
 
     /// Takes one packet. With [`Step::Reply`] the reply is in `out`.
-    pub fn begin(&mut self, packet: &[u8], from: From, now: Now, out: &mut Vec<u8>) -> Step {
+    pub fn begin(&mut self, packet: &[u8], from: &From, now: Now, out: &mut Vec<u8>) -> Step {
         if let Some(counter) = self.counters.queries.get(from.transport as usize) {
             counter.count();
         }
@@ -181,7 +181,8 @@ impl Pipeline {
         else {
             return;
         };
-        let identity = desk.identify(pending.from.address.ip(), pending.options());
+        let inventory = &shift.policy.devices;
+        let identity = desk.identify(&pending.from, pending.options(), inventory);
         let key = pending.key(&name);
         let mut turn = Turn::new(
             asked,
@@ -257,10 +258,14 @@ impl Pipeline {
         &self.counters
     }
 
-    fn query(&mut self, query: &Query<'_>, from: From, now: Now, out: &mut Vec<u8>) -> Step {
-        let asked = Asked::of(query, from.transport == Transport::Udp);
-        let source = from.address.ip().to_canonical();
-        if !self.desk.allow.iter().any(|network| network.holds(source)) {
+    fn query(&mut self, query: &Query<'_>, from: &From, now: Now, out: &mut Vec<u8>) -> Step {
+        let mut asked = Asked::of(query, from.transport == Transport::Udp);
+        if from.transport != Transport::Udp {
+            asked.extras = self.desk.extras(query, from.transport);
+        }
+        let source = from.source();
+        let is_here = self.desk.allow.iter().any(|network| network.holds(source));
+        if !is_here && !self.is_off_site(from, now) {
             self.counters.strangers.count();
             reply::error(&asked, Rcode::Refused, Some(STRANGER), out);
             return Step::Reply;
@@ -284,7 +289,10 @@ impl Pipeline {
             return Step::Ignore;
         };
         let options = query.edns.map_or(&[][..], |e| e.options);
-        let identity = desk.identify(source, options);
+        let identity = desk.identify(from, options, &shift.policy.devices);
+        if from.origin.is_some() && from.client_id() != identity.client_id {
+            counters.unknown_client_ids.count();
+        }
         let mut turn = Turn::new(
             asked,
             query.name.name(),
@@ -348,6 +356,15 @@ impl Pipeline {
         onward(&mut turn, query, (&key, from), decision, covering, out)
     }
 
+    fn is_off_site(&mut self, from: &From, now: Now) -> bool {
+        from.origin.is_some()
+            && self.ready(now)
+            && self
+                .shift
+                .as_ref()
+                .is_some_and(|shift| Desk::is_off_site(from, &shift.policy.devices))
+    }
+
     /// Whether there is a policy, with its moment worked out for `now`.
     fn ready(&mut self, now: Now) -> bool {
         let Some(policy) = self.live.load() else {
@@ -386,7 +403,7 @@ const TOO_MANY: Ede<'_> = Ede {
 fn onward(
     turn: &mut Turn<'_>,
     query: &Query<'_>,
-    (key, from): (&Key<'_>, From),
+    (key, from): (&Key<'_>, &From),
     decision: Decision,
     covering: Covering,
     out: &mut Vec<u8>,
@@ -405,7 +422,7 @@ fn onward(
         return Step::Reply;
     }
     let said = (turn.policy.lists.serial, covering);
-    Step::Ask(Pending::of(query, &turn.asked, key, from, said))
+    Step::Ask(Pending::of(query, &turn.asked, key, from.clone(), said))
 }
 
 /// An allowed question that had to be asked on.

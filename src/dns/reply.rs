@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use super::answer::{Answer, rtype, sane_ttl};
 use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
+use crate::devices::edns;
 use crate::policy::decision::Layer;
 
 mod altered;
@@ -39,6 +40,18 @@ pub struct Asked<'q> {
     pub edns: Option<bool>,
     /// The most bytes the reply may have.
     pub limit: usize,
+    /// What the reply carries for its stream's sake.
+    pub extras: Extras,
+}
+
+/// What a stream's reply carries in its OPT record, because the client asked
+/// for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Whether it is padded, so that its length says nothing of the name.
+    pub padded: bool,
+    /// For how long the stream may be idle, in tenths of a second (RFC 7828).
+    pub keepalive: Option<u16>,
 }
 
 /// An Extended DNS Error (RFC 8914).
@@ -114,6 +127,7 @@ impl<'q> Asked<'q> {
             question: query.question,
             edns: edns.map(|e| e.dnssec_ok),
             limit,
+            extras: Extras::default(),
         }
     }
 
@@ -259,10 +273,44 @@ fn finish(asked: &Asked<'_>, rcode: u16, why: Option<Ede<'_>>, out: &mut Vec<u8>
     if out.len() + OPT_LENGTH > asked.limit {
         truncate(asked, out);
     }
+    let opt = out.len();
     put_opt(out, rcode, dnssec_ok, why);
+    if asked.extras != Extras::default() {
+        put_extras(asked, opt, out);
+    }
 }
 
 const OPT_LENGTH: usize = 11;
+/// What a padded reply's length is a multiple of (RFC 8467 section 4.1).
+const BLOCK: usize = 468;
+/// The code and the length of an option.
+const OPTION_HEAD: usize = 4;
+
+/// Adds to the OPT record that begins at `opt` and is the last thing in `out`.
+#[inline(never)]
+fn put_extras(asked: &Asked<'_>, opt: usize, out: &mut Vec<u8>) {
+    if let Some(tenths) = asked.extras.keepalive {
+        put_option(out, edns::KEEPALIVE, &tenths.to_be_bytes());
+    }
+    let unpadded = out.len() + OPTION_HEAD;
+    if asked.extras.padded && unpadded <= asked.limit {
+        let whole = unpadded.next_multiple_of(BLOCK).min(asked.limit);
+        let zeros = [0; BLOCK];
+        put_option(
+            out,
+            edns::PADDING,
+            zeros.get(..whole - unpadded).unwrap_or_default(),
+        );
+    }
+    let length = out.len() - opt - OPT_LENGTH;
+    put_u16(out, opt + OPT_LENGTH - 2, length as u16);
+}
+
+fn put_option(out: &mut Vec<u8>, code: u16, data: &[u8]) {
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    out.extend_from_slice(data);
+}
 
 fn truncate(asked: &Asked<'_>, out: &mut Vec<u8>) {
     out.truncate(HEADER + asked.question.len());

@@ -7,7 +7,6 @@
 //! letters, so that all roads share the pipeline and its cache.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,8 +249,9 @@ impl Worker {
                     transport: Transport::Udp,
                     route: index as u32,
                     local: sender.local,
+                    origin: None,
                 };
-                match pipeline.begin(packet, from, now, reply) {
+                match pipeline.begin(packet, &from, now, reply) {
                     Step::Reply => Then::Send,
                     Step::ReplyAndRefresh(wanted) => {
                         forwarder.refresh(&wanted, now.ms);
@@ -287,9 +287,8 @@ impl Worker {
             Mail::Question {
                 packet,
                 from,
-                transport,
                 replies,
-            } => self.stream_question(&packet, from, transport, replies, now),
+            } => self.stream_question(&packet, from, replies, now),
             Mail::Probe { wanted, mark, tell } => {
                 self.forwarder.refresh(&wanted, now.ms);
                 self.probes.retain(|(other, ..)| *other != wanted);
@@ -306,8 +305,7 @@ impl Worker {
     fn stream_question(
         &mut self,
         packet: &[u8],
-        address: SocketAddr,
-        transport: Transport,
+        mut from: From,
         replies: Replies<Vec<u8>>,
         now: Now,
     ) {
@@ -315,14 +313,9 @@ impl Worker {
             self.streams.push(None);
             (self.streams.len() - 1) as u32
         });
-        let from = From {
-            address,
-            transport,
-            route,
-            local: None,
-        };
+        from.route = route;
         let mut reply = std::mem::take(&mut self.reply);
-        let step = self.pipeline.begin(packet, from, now, &mut reply);
+        let step = self.pipeline.begin(packet, &from, now, &mut reply);
         if let Some(way) = self.streams.get_mut(route as usize) {
             *way = Some(replies);
         }
@@ -393,6 +386,7 @@ impl Worker {
             transport,
             route,
             local,
+            ..
         } = pending.from;
         if transport != Transport::Udp {
             let mut reply = std::mem::take(&mut self.reply);

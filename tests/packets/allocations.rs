@@ -117,7 +117,7 @@ fn count(bench: &mut Bench, case: &Case) -> (String, u64) {
     let (from, now) = (sender(case.from), bench.now);
     let mut out = Vec::with_capacity(512);
     let mut ask = |out: &mut Vec<u8>| {
-        let step = bench.pipeline.begin(&case.packet, from, now, out);
+        let step = bench.pipeline.begin(&case.packet, &from, now, out);
         matches!(step, Step::Reply)
     };
     // Policy, moment and memo are worked out for the first.
@@ -195,7 +195,7 @@ fn a_miss_is_seen_to_allocate() {
     let mut out = Vec::with_capacity(512);
     let mut asked = false;
     let allocated = measure(|| {
-        let step = bench.pipeline.begin(&packet, sender(PUPIL), now, &mut out);
+        let step = bench.pipeline.begin(&packet, &sender(PUPIL), now, &mut out);
         asked = matches!(step, Step::Ask(_));
     });
     assert!(asked && allocated.count_total > 0);

@@ -207,7 +207,7 @@ impl Bench {
         let mut out = Vec::new();
         match self
             .pipeline
-            .begin(packet, sender(from), self.now, &mut out)
+            .begin(packet, &sender(from), self.now, &mut out)
         {
             Step::Reply | Step::ReplyAndRefresh(_) => Came::Reply(out),
             Step::Ask(pending) => Came::Asked(pending),
@@ -293,6 +293,7 @@ pub(crate) fn sender(address: &str) -> From {
         transport: Transport::Udp,
         route: 0,
         local: None,
+        origin: None,
     }
 }
 
@@ -332,6 +333,7 @@ fn desk(live: Arc<ArcSwapOption<Policy>>) -> Desk {
         },
         local: Local::new(&[printer], &[], vec![name("ad.school.local")]).unwrap(),
         prefetch: false,
+        stream_idle: 100,
         labels: Arc::new(GroupLabels::default()),
         hidden: Mutex::default(),
     }

@@ -4,7 +4,7 @@ use super::desk::From;
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
 use crate::dns::question::{IN, LowerName, Query};
-use crate::dns::reply::{Asked, ede};
+use crate::dns::reply::{Asked, Extras, ede};
 use crate::lists::lookup::Covering;
 use crate::name::Name;
 
@@ -28,6 +28,7 @@ pub struct Pending {
     pub(super) flags: u16,
     pub(super) edns: Option<bool>,
     pub(super) limit: usize,
+    extras: Extras,
     dnssec_ok: bool,
     checking_disabled: bool,
     /// The question section as it was asked, then the EDNS options.
@@ -123,6 +124,7 @@ impl Pending {
             flags: query.flags,
             edns: asked.edns,
             limit: asked.limit,
+            extras: asked.extras,
             dnssec_ok: key.dnssec_ok,
             checking_disabled: key.checking_disabled,
             bytes: [query.question, options].concat().into(),
@@ -175,6 +177,7 @@ impl Pending {
             question: self.parts().0,
             edns: self.edns,
             limit: self.limit,
+            extras: self.extras,
         }
     }
 

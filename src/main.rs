@@ -14,6 +14,7 @@ use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
 use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
 
@@ -58,6 +59,8 @@ enum Verb {
     Log(LogArgs),
     /// Write what makes a device ask this resolver wherever it is
     Profile(ProfileArgs),
+    /// Ask from a client's place what gets through
+    Selftest(SelftestArgs),
 }
 
 fn main() -> ExitCode {
@@ -121,6 +124,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Verb::Lists { json } => {
             report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+        }
+        Verb::Selftest(args) => {
+            let passed = selftest(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!passed));
         }
         Verb::Log(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

@@ -26,6 +26,7 @@ mod proxies;
 pub(crate) mod reload;
 mod routers;
 mod rows;
+mod selftest;
 pub(crate) mod streams;
 mod tls;
 mod up;

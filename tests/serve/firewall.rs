@@ -244,8 +244,10 @@ fn with_the_shipped_rules_there_is_no_way_round_that_they_speak_of() {
             assert_eq!(fate, [Fate::Passes; 2], "{address} {port} before");
         }
     }
+    assert_eq!(selftest(&all), ["failed"; 8]);
     let mut open = open_connection(&all, KNOWN[0], 443);
     load_rules(&all);
+    assert_eq!(selftest(&all), ["ok"; 8]);
 
     let asked = |name: &str| internet.iter().map(|u| u.count(name)).sum::<usize>();
     let before = asked("bets.example");
@@ -260,6 +262,24 @@ fn with_the_shipped_rules_there_is_no_way_round_that_they_speak_of() {
         .and_then(|()| open.read(&mut [0; 1]));
     assert_eq!(sent.unwrap_err().kind(), ErrorKind::ConnectionReset);
     the_log_knows_the_client(&school.stop());
+}
+
+/// What a selftest on the client says of each other resolver, asked plainly and
+/// by TLS.
+fn selftest(all: &Namespaces) -> Vec<String> {
+    let mut command = all.command("client", super::school::PROGRAM);
+    command.args(["selftest", "--json", "--server", SCHOOL[0]]);
+    for address in [KNOWN, UNKNOWN].concat() {
+        command.args(["--outside", address]);
+    }
+    let output = command.args(["--config", "/none"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let checks = document["checks"].as_array().unwrap().iter();
+    let outside = checks.filter(|check| check["id"].as_str().unwrap().starts_with("outside"));
+    outside
+        .map(|check| check["result"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn open_connection(all: &Namespaces, address: &str, port: u16) -> TcpStream {

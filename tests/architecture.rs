@@ -102,7 +102,10 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 const ONLY_IN: [(&str, &[&str]); 7] = [
     ("live.swap(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
-    ("hickory_", &["dns/local", "dns/upstream", "lists/outside"]),
+    (
+        "hickory_",
+        &["dns/local", "dns/upstream", "lists/outside", "selftest/ask"],
+    ),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),
     (
@@ -123,7 +126,9 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
             "lists/sample",
             "lists/source",
             "lists/store",
+            "profile",
             "querylog",
+            "selftest/record",
             "settings",
         ],
     ),

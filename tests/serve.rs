@@ -6,22 +6,27 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod namespaces;
 pub(crate) mod school;
 mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod certificates;
+mod engines;
 mod failing;
+mod firewall;
 mod forwarding;
 mod https;
 mod identities;
 mod peers;
 mod places;
+mod profile;
 mod proxies;
 pub(crate) mod reload;
 mod routers;
 mod rows;
+mod selftest;
 pub(crate) mod streams;
 mod tls;
 mod up;

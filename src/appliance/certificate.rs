@@ -6,7 +6,7 @@
 //! resolver works: port 53 must not depend on a file of port 853.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
+use super::endpoints::addresses;
 use super::private_ca::PrivateCa;
 use crate::dns::streams::certificate::{Certificates, Pair};
 use crate::settings::Settings;
@@ -58,8 +59,10 @@ impl Keeper {
     pub(super) fn new(settings: &Settings, certificates: &Arc<Certificates>) -> Option<Self> {
         let tls = &settings.tls;
         let (certificate, key, private_ca) = if tls.private_ca {
-            let addresses = settings.listen.tls.iter().chain(&settings.listen.https);
-            let addresses: Vec<IpAddr> = addresses.map(std::net::SocketAddr::ip).collect();
+            let mut addresses = addresses(settings);
+            // A client that was handed a plain address checks that the encrypted
+            // service has it too (RFC 9462 section 4.2).
+            addresses.extend(settings.listen.dns.iter().map(SocketAddr::ip));
             let ca = PrivateCa::new(&settings.state_dir, tls.name.as_ref(), addresses);
             (ca.certificate(), ca.key(), Some(ca))
         } else {

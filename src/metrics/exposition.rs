@@ -11,7 +11,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{Counter, Counters, GroupLabels, Transport};
 use crate::lists::category::Category;
-use crate::policy::decision::Layer;
+use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::health::Report;
 
 /// What is told beside what the workers count.
@@ -34,6 +34,8 @@ pub struct State {
     pub hiding: usize,
     /// Lease files that cannot be read.
     pub lease_trouble: usize,
+    /// Safe modes of search engines that could not be found last night.
+    pub targets_missing: usize,
     /// Open streams of each kind.
     pub streams: Vec<(Transport, usize)>,
     /// TLS handshakes that came to nothing.
@@ -164,11 +166,11 @@ impl Page<'_> {
     fn decisions(&mut self, labels: &GroupLabels) {
         let mut rows = Vec::new();
         for layer in Layer::ALL {
-            for (verdict, blocked) in [("block", true), ("allow", false)] {
-                let count = self.sum(|c| c.decided(layer, blocked));
+            for verdict in [Verdict::Block, Verdict::Allow, Verdict::Rewrite] {
+                let count = self.sum(|c| c.decided(layer, verdict));
                 let labels = vec![
                     ("layer", layer.id().to_owned()),
-                    ("verdict", verdict.to_owned()),
+                    ("verdict", verdict.id().to_owned()),
                 ];
                 if count > 0 {
                     rows.push((labels, count));
@@ -179,6 +181,11 @@ impl Page<'_> {
             "schoolgate_decisions_total",
             "Questions decided, by the layer that spoke.",
             rows,
+        );
+        self.count(
+            "schoolgate_ech_stripped_total",
+            "Replies from which keys for encrypting a server's name were taken.",
+            |c| c.ech_stripped.value(),
         );
         let mut rows = Vec::new();
         for (group, id) in labels.all() {
@@ -302,6 +309,11 @@ impl Page<'_> {
             "schoolgate_lease_files_unreadable",
             "DHCP lease files that cannot be read.",
             state.lease_trouble as f64,
+        );
+        self.gauge(
+            "schoolgate_safe_search_targets_missing",
+            "Safe modes of search engines that could not be found when they were last looked for.",
+            state.targets_missing as f64,
         );
         let log = &state.log;
         self.gauge(

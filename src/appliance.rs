@@ -4,7 +4,7 @@
 //!
 //! - one thread a worker (`dns/worker.rs`, made in `crew.rs`): packets, cache, upstreams;
 //! - one thread that writes the query log;
-//! - this thread with a small runtime: streams, upstreams over TCP, `/metrics`,
+//! - this thread with a small runtime: streams, upstreams over lines, `/metrics`,
 //!   signals, and a tick every second that reads leases, notices new lists and
 //!   drops old log days.
 //!
@@ -32,7 +32,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::crew::{Crew, start_workers};
+use self::crew::{Crew, servers, start_workers, trust};
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -42,7 +42,7 @@ use crate::dns::local::{Local, LocalRecord};
 use crate::dns::pipeline::Desk;
 use crate::dns::second_look::Rebinding;
 use crate::dns::streams::{self, Doorkeeper};
-use crate::dns::upstream::tcp;
+use crate::dns::upstream::lines::{self, States};
 use crate::lists::durable;
 use crate::metrics::GroupLabels;
 use crate::name::Name;
@@ -105,13 +105,16 @@ async fn run(
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
     let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
     let housekeeping = Housekeeping::new(settings, activation, &leases, &desk, zone.clone());
-    let (asks, tcp_asks) = tcp::channel();
+    let servers = Arc::new(servers(settings)?);
+    let trust = trust(settings, Arc::clone(&desk.live))?;
+    let (asks, for_lines) = lines::channel();
+    let states = States::new(&servers);
     // From here on a signal is a wish, and no longer the end.
     let signals = Signals::new()?;
     let (addresses, listeners) = listen_tcp(&settings.listen.dns)?;
-    let mut crew = start_workers(settings, addresses, &desk, &asks)?;
+    let mut crew = start_workers(settings, addresses, &desk, &servers, &asks)?;
     let writer = start_writer(settings, zone, std::mem::take(&mut crew.outlets))?;
-    tokio::spawn(tcp::run(tcp_asks));
+    tokio::spawn(lines::run(for_lines, servers, trust, states.clone()));
     let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
     for listener in listeners {
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
@@ -120,6 +123,7 @@ async fn run(
         crew.counters.clone(),
         Arc::clone(&labels),
         writer.health.clone(),
+        states,
     );
     let metrics = match settings.listen.metrics {
         Some(address) => {

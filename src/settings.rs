@@ -129,6 +129,8 @@ pub struct Upstream {
     pub servers: Vec<UpstreamAddress>,
     /// Domains that others know better: the school's own servers.
     pub zones: Vec<ForwardZone>,
+    /// Authorities to believe beside the built-in ones, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// What is done about signatures.
     pub dnssec: Dnssec,
     /// Questions that may wait for an upstream at one time.
@@ -272,9 +274,8 @@ impl Settings {
         for zone in &mut self.local.zones {
             place(&mut zone.file);
         }
-        if let Some(file) = &mut self.refresh.ca_file {
-            place(file);
-        }
+        let files = [&mut self.refresh.ca_file, &mut self.upstream.ca_file];
+        files.into_iter().flatten().for_each(place);
         self
     }
 }
@@ -298,11 +299,9 @@ impl Settings {
     #[must_use]
     pub fn list_resolvers(&self) -> Vec<SocketAddr> {
         if self.refresh.resolvers.is_empty() {
-            self.upstream
-                .servers
-                .iter()
-                .map(|server| server.addr)
-                .collect()
+            let servers = self.upstream.servers.iter();
+            let plain = servers.filter(|server| server.scheme.is_plain());
+            plain.map(|server| server.addr).collect()
         } else {
             self.refresh.resolvers.clone()
         }

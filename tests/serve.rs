@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod peer;
 pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod encrypted;
 mod failing;
 mod forwarding;
 mod peers;

@@ -5,19 +5,26 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+
+use anyhow::Context;
+use arc_swap::ArcSwapOption;
+use rustls::pki_types::ServerName;
 
 use super::listen::bind;
 use crate::dns::cache::{self, Cache};
 use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::{Desk, Pipeline};
-use crate::dns::upstream::tcp::TcpAsk;
-use crate::dns::upstream::{Forwarder, Server, Servers};
+use crate::dns::upstream::lines::Ask;
+use crate::dns::upstream::lines::trust::Trust;
+use crate::dns::upstream::{Forwarder, Server, Servers, Way};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
 use crate::limiter::Limiter;
 use crate::metrics::Counters;
+use crate::policy::Policy;
 use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
 use crate::settings::{Scheme, Settings, UpstreamAddress};
 
@@ -37,13 +44,13 @@ pub(super) fn start_workers(
     settings: &Settings,
     addresses: Vec<SocketAddr>,
     desk: &Arc<Desk>,
-    asks: &tokio::sync::mpsc::Sender<TcpAsk>,
+    servers: &Arc<Servers>,
+    asks: &tokio::sync::mpsc::Sender<Ask>,
 ) -> anyhow::Result<Crew> {
     let count = match settings.listen.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let servers = Arc::new(servers(settings));
     let clock = Clock::start();
     let mut crew = Crew {
         stop: Arc::default(),
@@ -59,7 +66,7 @@ pub(super) fn start_workers(
         let (recorder, outlet) = recorder(RING_BYTES);
         let bound = bind(&crew.addresses)?;
         let forwarder = Forwarder::new(
-            Arc::clone(&servers),
+            Arc::clone(servers),
             (frame.registry()?, UPSTREAM_TOKENS),
             (asks.clone(), frame.mailbox.clone()),
             (settings.upstream.max_outstanding / count).max(1),
@@ -102,30 +109,67 @@ fn pipeline(
     )
 }
 
-fn servers(settings: &Settings) -> Servers {
+/// Who is asked for what, as the settings have it.
+pub(super) fn servers(settings: &Settings) -> anyhow::Result<Servers> {
     let mut servers = Servers::default();
     let mut indices = |addresses: &[UpstreamAddress]| {
         let index = |upstream: &UpstreamAddress| {
-            let server = Server {
-                address: upstream.addr,
-                tcp_only: upstream.scheme == Scheme::Tcp,
-            };
+            let server = server(upstream)?;
             let known = servers.all.iter().position(|other| *other == server);
-            known.unwrap_or_else(|| {
+            Ok(known.unwrap_or_else(|| {
                 servers.all.push(server);
                 servers.all.len() - 1
-            })
+            }))
         };
-        addresses.iter().map(index).collect::<Vec<_>>()
+        addresses
+            .iter()
+            .map(index)
+            .collect::<anyhow::Result<Vec<_>>>()
     };
-    let default = indices(&settings.upstream.servers);
+    let default = indices(&settings.upstream.servers)?;
     let zones = settings.upstream.zones.iter();
-    let zones: Vec<_> = zones
-        .map(|zone| (zone.name.clone(), indices(&zone.servers)))
-        .collect();
-    Servers {
+    let zones = zones.map(|zone| Ok((zone.name.clone(), indices(&zone.servers)?)));
+    let zones = zones.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Servers {
         default,
         zones,
         ..servers
-    }
+    })
+}
+
+fn server(upstream: &UpstreamAddress) -> anyhow::Result<Server> {
+    let certificate = match &upstream.name {
+        Some(name) => ServerName::try_from(name.clone())
+            .with_context(|| format!("{upstream}: no certificate can have this name"))?,
+        None => ServerName::from(upstream.addr.ip()),
+    };
+    Ok(Server {
+        address: upstream.addr,
+        way: match upstream.scheme {
+            Scheme::Udp => Way::Udp,
+            Scheme::Tcp => Way::Tcp,
+            Scheme::Tls => Way::Tls,
+            Scheme::Https => Way::Https,
+            Scheme::Quic => Way::Quic,
+        },
+        certificate,
+        path: upstream.path.as_str().into(),
+        label: upstream.to_string().into(),
+    })
+}
+
+/// Whose certificates upstreams must have.
+pub(super) fn trust(
+    settings: &Settings,
+    live: Arc<ArcSwapOption<Policy>>,
+) -> anyhow::Result<Trust> {
+    let file = settings.upstream.ca_file.as_deref();
+    let told = || {
+        format!(
+            "upstream.ca_file {}",
+            file.unwrap_or(Path::new("")).display()
+        )
+    };
+    let pem = file.map(std::fs::read).transpose().with_context(told)?;
+    Trust::new(pem.as_deref(), live).with_context(told)
 }

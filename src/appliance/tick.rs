@@ -21,6 +21,7 @@ use crate::changes::activation::{Activation, Cause, Refused};
 use crate::devices::leases::Leases;
 use crate::devices::leases::watch::Watcher;
 use crate::dns::pipeline::Desk;
+use crate::dns::upstream::lines::States;
 use crate::lists::load::{LoadError, pointer_changed};
 use crate::metrics::exposition::{State, exposition};
 use crate::metrics::{Counters, GroupLabels};
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     counters: Vec<Arc<Counters>>,
     labels: Arc<GroupLabels>,
     log: Arc<Health>,
+    upstreams: States,
     desk: Arc<Desk>,
     started: Timestamp,
     lease_trouble: Arc<Mutex<usize>>,
@@ -92,12 +94,14 @@ impl Housekeeping {
         counters: Vec<Arc<Counters>>,
         labels: Arc<GroupLabels>,
         log: Arc<Health>,
+        upstreams: States,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             activation: Arc::clone(&self.activation),
             counters,
             labels,
             log,
+            upstreams,
             desk: Arc::clone(&self.desk),
             started: self.started,
             lease_trouble: Arc::clone(&self.lease_trouble),
@@ -280,6 +284,11 @@ impl Shared {
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: *trouble,
+            upstreams: self
+                .upstreams
+                .all()
+                .map(|(server, up)| (server.to_owned(), up))
+                .collect(),
         };
         exposition(&self.counters, &self.labels, &state)
     }

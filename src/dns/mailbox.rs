@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
-use super::upstream::tcp::Mark;
+use super::upstream::lines::Mark;
 use crate::metrics::Transport;
 
 /// Letters a box holds.
@@ -35,8 +35,8 @@ pub enum Mail {
         /// Where its replies go.
         replies: Sender<Vec<u8>>,
     },
-    /// What came of a question asked over TCP.
-    TcpAnswer {
+    /// What came of a question asked over a line.
+    LineAnswer {
         /// Whose it was.
         mark: Mark,
         /// The question as sent.

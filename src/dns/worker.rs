@@ -284,11 +284,11 @@ impl Worker {
                 transport,
                 replies,
             } => self.stream_question(&packet, from, transport, replies, now),
-            Mail::TcpAnswer {
+            Mail::LineAnswer {
                 mark,
                 packet,
                 answer,
-            } => self.forwarder.tcp_answer(mark, &packet, answer, now.ms),
+            } => self.forwarder.line_answer(mark, &packet, answer, now.ms),
         }
     }
 

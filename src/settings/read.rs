@@ -44,6 +44,9 @@ const LEASE_FORMATS: [(&str, Format); 3] = [
     ("kea", Format::Kea),
     ("isc", Format::Isc),
 ];
+/// Nobody may think that everything is encrypted while lists' hosts are not.
+const NO_LIST_RESOLVER: &str = "every server is encrypted, but the lists' own hosts are asked for \
+    in plain; say of whom under [refresh], such as resolvers = [\"9.9.9.9\"]";
 /// Longest contact text: it travels in every blocked answer to those who ask.
 const MAX_CONTACT: usize = 100;
 
@@ -66,10 +69,12 @@ impl Settings {
         let state_dir = root.string("state_dir");
         let listen = section("listen");
         let (listen, dns) = read_listen(listen);
+        let upstream = section("upstream");
+        let whom = upstream.place();
         let settings = Self {
             state_dir: state_dir.map_or(STATE_DIR.into(), |dir| dir.value.into()),
             clients: read_clients(section("clients")),
-            upstream: read_upstream(section("upstream"), &dns),
+            upstream: read_upstream(upstream, &dns),
             listen,
             cache: read_cache(section("cache")),
             answers: read_answers(section("answers")),
@@ -79,6 +84,9 @@ impl Settings {
             refresh: read_refresh(section("refresh")),
             querylog: read_querylog(section("querylog")),
         };
+        if !settings.upstream.servers.is_empty() && settings.list_resolvers().is_empty() {
+            root.complain_at(&whom, NO_LIST_RESOLVER);
+        }
         root.finish();
         settings
     }
@@ -181,6 +189,7 @@ fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
     }
     let upstream = Upstream {
         zones: zones.collect(),
+        ca_file: file(&table, "ca_file"),
         servers: or_default(servers, &SERVERS),
         dnssec: dnssec.map_or(Dnssec::Process, |d| d.value),
         max_outstanding: number(&table, "max_outstanding", MAX_OUTSTANDING),
@@ -313,10 +322,9 @@ fn read_refresh(table: Table<'_>) -> Refresh {
             .map(|ip| SocketAddr::new(ip, super::upstream::DNS_PORT));
         bare.or_else(|_| socket(text))
     });
-    let ca_file = table.string("ca_file").map(|file| file.value);
     let refresh = Refresh {
         resolvers: values(resolvers.unwrap_or_default()),
-        ca_file: ca_file.filter(|file| !file.is_empty()).map(PathBuf::from),
+        ca_file: file(&table, "ca_file"),
         timeout: number(&table, "timeout", REFRESH_TIMEOUT),
     };
     table.finish();
@@ -336,6 +344,12 @@ fn number<T: TryFrom<u64> + Default>(table: &Table<'_>, key: &'static str, limit
     let given = table.integer(key, limits.min..=limits.max);
     let value = given.map_or(limits.default, |given| given.value);
     T::try_from(value).unwrap_or_default()
+}
+
+/// A file; "" is none.
+fn file(table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
+    let file = table.string(key).map(|file| file.value);
+    file.filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 /// The value, or a complaint that `key` is missing if it is.

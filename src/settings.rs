@@ -133,6 +133,8 @@ pub struct Upstream {
     pub ca_file: Option<PathBuf>,
     /// What is done about signatures.
     pub dnssec: Dnssec,
+    /// Keys that signatures may lead up to beside the root's built-in ones.
+    pub trust_anchor_file: Option<PathBuf>,
     /// Questions that may wait for an upstream at one time.
     pub max_outstanding: usize,
 }
@@ -274,7 +276,11 @@ impl Settings {
         for zone in &mut self.local.zones {
             place(&mut zone.file);
         }
-        let files = [&mut self.refresh.ca_file, &mut self.upstream.ca_file];
+        let files = [
+            &mut self.refresh.ca_file,
+            &mut self.upstream.ca_file,
+            &mut self.upstream.trust_anchor_file,
+        ];
         files.into_iter().flatten().for_each(place);
         self
     }

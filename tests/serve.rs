@@ -11,6 +11,7 @@ pub(crate) mod school;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod dnssec;
 mod encrypted;
 mod failing;
 mod forwarding;

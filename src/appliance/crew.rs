@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::ServerName;
+use tokio::sync::mpsc::Receiver;
 
 use super::listen::bind;
 use crate::dns::cache::{self, Cache};
@@ -20,6 +21,8 @@ use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::{Desk, Pipeline};
 use crate::dns::upstream::lines::Ask;
 use crate::dns::upstream::lines::trust::Trust;
+use crate::dns::upstream::validation::anchors::Anchors;
+use crate::dns::upstream::validation::{self, Case};
 use crate::dns::upstream::{Forwarder, Server, Servers, Way};
 use crate::dns::worker::{Clock, Frame, UPSTREAM_TOKENS};
 use crate::limiter::Limiter;
@@ -35,6 +38,8 @@ pub(super) struct Crew {
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
     pub(super) outlets: Vec<Outlet>,
+    /// What each worker has examined.
+    pub(super) cases: Vec<(Receiver<Case>, Mailbox)>,
     /// Where DNS is answered, ports resolved.
     pub(super) addresses: Vec<SocketAddr>,
 }
@@ -58,6 +63,7 @@ pub(super) fn start_workers(
         counters: Vec::new(),
         threads: Vec::new(),
         outlets: Vec::new(),
+        cases: Vec::new(),
         addresses,
     };
     for number in 0..count {
@@ -65,10 +71,11 @@ pub(super) fn start_workers(
         let counters = Arc::<Counters>::default();
         let (recorder, outlet) = recorder(RING_BYTES);
         let bound = bind(&crew.addresses)?;
+        let (validator, cases) = validation::channel();
         let forwarder = Forwarder::new(
             Arc::clone(servers),
             (frame.registry()?, UPSTREAM_TOKENS),
-            (asks.clone(), frame.mailbox.clone()),
+            (asks.clone(), validator, frame.mailbox.clone()),
             (settings.upstream.max_outstanding / count).max(1),
             Arc::clone(&counters),
         );
@@ -76,6 +83,7 @@ pub(super) fn start_workers(
         crew.mailboxes.push(frame.mailbox.clone());
         crew.counters.push(counters);
         crew.outlets.push(outlet);
+        crew.cases.push((cases, frame.mailbox.clone()));
         let stop = Arc::clone(&crew.stop);
         let thread = std::thread::Builder::new()
             .name(format!("dns-{number}"))
@@ -172,4 +180,18 @@ pub(super) fn trust(
     };
     let pem = file.map(std::fs::read).transpose().with_context(told)?;
     Trust::new(pem.as_deref(), live).with_context(told)
+}
+
+/// What signatures must lead up to.
+pub(super) fn anchors(settings: &Settings) -> anyhow::Result<Anchors> {
+    let file = settings.upstream.trust_anchor_file.as_deref();
+    let told = || {
+        format!(
+            "upstream.trust_anchor_file {}",
+            file.unwrap_or(Path::new("")).display()
+        )
+    };
+    let text = file.map(std::fs::read_to_string).transpose();
+    let text = text.with_context(told)?;
+    Anchors::new(text.as_deref()).with_context(told)
 }

@@ -27,7 +27,7 @@ use crate::metrics::exposition::{State, exposition};
 use crate::metrics::{Counters, GroupLabels};
 use crate::querylog::health::Health;
 use crate::querylog::retention;
-use crate::settings::Settings;
+use crate::settings::{Dnssec, Settings};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +50,8 @@ pub(super) struct Housekeeping {
     lists: Option<SystemTime>,
     swept: Option<Timestamp>,
     hiding: usize,
+    /// Whether signatures were last seen to be checked, where they should be.
+    checks: bool,
 }
 
 /// What the page of numbers is made of.
@@ -84,6 +86,7 @@ impl Housekeeping {
             started: Timestamp::now(),
             swept: None,
             hiding: 0,
+            checks: true,
         };
         house.read_leases(Timestamp::now());
         house
@@ -147,10 +150,12 @@ impl Housekeeping {
             .unwrap_or_else(PoisonError::into_inner)
             .tidy();
         self.notice_hidden(now);
+        let trusted = self.clock_is_trusted(now);
+        self.notice_unchecked(trusted);
         let due = self
             .swept
             .is_none_or(|swept| now.duration_since(swept).abs() >= RETENTION);
-        if due && self.clock_is_trusted(now) {
+        if due && trusted {
             self.swept = Some(now);
             self.sweep(now);
         }
@@ -214,6 +219,20 @@ impl Housekeeping {
             );
         }
         self.hiding = hiding;
+    }
+
+    /// Signatures have dates.
+    fn notice_unchecked(&mut self, clock_is_trusted: bool) {
+        let has_policy = self.desk.live.load().is_some();
+        if self.settings.upstream.dnssec != Dnssec::Validate || !has_policy {
+            return;
+        }
+        if self.checks && !clock_is_trusted {
+            tracing::warn!("the clock is wrong: signatures are not checked until it is right");
+        } else if !self.checks && clock_is_trusted {
+            tracing::info!("the clock is right: signatures are checked");
+        }
+        self.checks = clock_is_trusted;
     }
 
     /// By a wrong clock every day of the log may look old.

@@ -15,7 +15,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
+use super::pipeline::Wanted;
 use super::upstream::lines::Mark;
+use super::upstream::validation::{Inquiry, Verdict};
 use crate::metrics::Transport;
 
 /// Letters a box holds.
@@ -43,6 +45,20 @@ pub enum Mail {
         packet: Vec<u8>,
         /// The answer.
         answer: io::Result<Vec<u8>>,
+    },
+    /// A validator asks for what it needs.
+    Inquiry {
+        /// What it needs.
+        wanted: Wanted,
+        /// Where it goes.
+        answer: Inquiry,
+    },
+    /// What came of an answer's examination.
+    Verdict {
+        /// The flight, and its serial.
+        place: (u32, u32),
+        /// The answer, or why there is none.
+        verdict: Verdict,
     },
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::RandomState;
 
-pub use self::desk::{Desk, From, Now};
+pub use self::desk::{Checks, Desk, From, Now};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
@@ -38,6 +38,7 @@ use crate::devices::leases::Leases;
 use crate::limiter::Limiter;
 use crate::lists::lookup::Covering;
 use crate::metrics::{Counters, Transport};
+use crate::name::NameRef;
 use crate::policy::Policy;
 use crate::policy::decision::{Decision, Verdict};
 use crate::querylog::recorder::Recorder;
@@ -200,10 +201,12 @@ impl Pipeline {
             }
             Outcome::Failed(_) => None,
         };
+        let may_be_old = !matches!(outcome, Outcome::Failed(code) if ede::is_bogus(*code));
         // When nobody answers, yesterday's answer is better than none, under
         // today's policy (RFC 8767, R-90).
         let answer = answer.or_else(|| {
-            let entry = cache.find_stale(&key, now.seconds())?;
+            let entry = cache.find_stale(&key, now.seconds());
+            let entry = entry.filter(|_| may_be_old)?;
             entry.failed_at = Some(now.seconds());
             let memo = turn.memo(entry);
             counters.cache_stale.count();
@@ -235,11 +238,23 @@ impl Pipeline {
         now: Now,
     ) {
         let (key, seconds) = (wanted.key(), now.seconds());
+        // Asked for while dates could not be judged, come when they can.
+        let dated = self.shift.as_ref().is_some_and(|s| s.moment.is_trusted());
+        let name = NameRef::from_wire(wanted.name());
+        if dated
+            && !wanted.checked
+            && !wanted.checking_disabled
+            && name.is_some_and(|name| self.desk.checks.include(name))
+        {
+            return;
+        }
         match answer {
             Ok(answer) => self.cache.keep(&key, answer, memo, seconds),
             Err(code) => {
-                // A failure must not push out an answer that can still serve.
-                if let Some(entry) = self.cache.find_stale(&key, seconds) {
+                // A failure must not push out an answer that can still serve;
+                // one that was forged must.
+                let old = self.cache.find_stale(&key, seconds);
+                if let Some(entry) = old.filter(|_| !ede::is_bogus(code)) {
                     entry.failed_at = Some(seconds);
                 } else {
                     let failure = Answer::failure(&wanted.question, code, FAILURE_TTL);
@@ -249,6 +264,14 @@ impl Pipeline {
         }
         self.counters.cache_bytes.set(self.cache.bytes() as u64);
         self.counters.cache_entries.set(self.cache.len() as u64);
+    }
+
+    /// What is kept for a validator: a whole message, or why there is none.
+    pub fn recall(&mut self, wanted: &Wanted, now: Now) -> Option<Result<Vec<u8>, u16>> {
+        let entry = self.cache.find(&wanted.key())?;
+        let age = entry.age(now.seconds());
+        let fresh = entry.is_fresh(now.seconds());
+        fresh.then(|| wanted.message(Ok(&entry.answer), age))
     }
 
     /// When [`Pipeline::tick`] has something to do, in milliseconds of the
@@ -347,7 +370,8 @@ impl Pipeline {
             && let Some(refresh) = turn.serve_kept(decision, entry, out)
         {
             return if refresh {
-                Step::ReplyAndRefresh(Wanted::of(query, &key))
+                let checked = turn.is_to_be_checked(&key);
+                Step::ReplyAndRefresh(Wanted::of(query, &key, checked))
             } else {
                 Step::Reply
             };
@@ -367,7 +391,13 @@ impl Pipeline {
             .as_ref()
             .is_some_and(|shift| shift.still_holds(policy, now));
         if !holds {
-            self.shift = Some(Shift::begin(policy, &self.desk.labels, now));
+            let shift = Shift::begin(policy, &self.desk.labels, now);
+            let before = self.shift.as_ref();
+            if before.is_some_and(|s| !s.moment.is_trusted()) && shift.moment.is_trusted() {
+                // What came while the clock was wrong was not checked.
+                self.cache.clear();
+            }
+            self.shift = Some(shift);
         }
         true
     }
@@ -412,7 +442,9 @@ fn onward(
         return Step::Reply;
     }
     let said = (turn.policy.lists.serial, covering);
-    Step::Ask(Pending::of(query, &turn.asked, key, from, said))
+    let checked = turn.is_to_be_checked(key);
+    let pending = Pending::of(query, &turn.asked, key, from, checked, said);
+    Step::Ask(pending)
 }
 
 fn rcode_of(reply: &[u8]) -> u16 {

@@ -208,6 +208,16 @@ impl Page<'_> {
             "Questions that joined one already on its way.",
             |c| c.upstream_shared.value(),
         );
+        self.count(
+            "schoolgate_dnssec_bogus_total",
+            "Answers refused because their signatures are not in order.",
+            |c| c.bogus.value(),
+        );
+        self.count(
+            "schoolgate_dnssec_unchecked_total",
+            "Questions whose answers were not checked because the clock is wrong.",
+            |c| c.unchecked.value(),
+        );
         let waiting = self.sum(|c| c.upstream_waiting.value());
         self.gauge(
             "schoolgate_upstream_waiting",

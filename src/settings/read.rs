@@ -181,17 +181,12 @@ fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
         })
     });
     let dnssec = table.choice("dnssec", &DNSSEC);
-    // Nobody may think that signatures are checked while they are not.
-    if let Some(validate) = dnssec.as_ref().filter(|d| d.value == Dnssec::Validate) {
-        let message =
-            "`dnssec`: this version does not check signatures; write \"process\" or \"off\"";
-        table.complain_at(&validate.place, message);
-    }
     let upstream = Upstream {
         zones: zones.collect(),
         ca_file: file(&table, "ca_file"),
         servers: or_default(servers, &SERVERS),
         dnssec: dnssec.map_or(Dnssec::Process, |d| d.value),
+        trust_anchor_file: file(&table, "trust_anchor_file"),
         max_outstanding: number(&table, "max_outstanding", MAX_OUTSTANDING),
     };
     table.finish();

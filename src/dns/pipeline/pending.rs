@@ -4,7 +4,7 @@ use super::desk::From;
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
 use crate::dns::question::{LowerName, Query};
-use crate::dns::reply::{Asked, ede};
+use crate::dns::reply::{self, Asked, Ttl, ede};
 use crate::lists::lookup::Covering;
 
 /// What to ask an upstream. Nothing of the client is in it.
@@ -16,6 +16,8 @@ pub struct Wanted {
     pub dnssec_ok: bool,
     /// Whether the client checks them itself.
     pub checking_disabled: bool,
+    /// Whether they are checked here.
+    pub checked: bool,
 }
 
 /// A question that waits for an upstream.
@@ -29,6 +31,7 @@ pub struct Pending {
     pub(super) limit: usize,
     dnssec_ok: bool,
     checking_disabled: bool,
+    checked: bool,
     /// The question section as it was asked, then the EDNS options.
     bytes: Box<[u8]>,
     question: usize,
@@ -54,17 +57,57 @@ impl Outcome<'_> {
 }
 
 impl Wanted {
-    pub(super) fn of(query: &Query<'_>, key: &Key<'_>) -> Self {
-        let mut wanted = Self::default();
-        wanted.write(query.question, key.dnssec_ok, key.checking_disabled);
+    pub(super) fn of(query: &Query<'_>, key: &Key<'_>, checked: bool) -> Self {
+        let mut wanted = Self {
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
+            checked,
+            ..Self::default()
+        };
+        wanted.write(query.question);
         wanted
     }
 
-    fn write(&mut self, question: &[u8], dnssec_ok: bool, checking_disabled: bool) {
+    /// What a validator needs, as upstreams have it.
+    #[must_use]
+    pub fn unchecked(question: &[u8]) -> Self {
+        let mut wanted = Self {
+            dnssec_ok: true,
+            checking_disabled: true,
+            ..Self::default()
+        };
+        wanted.write(question);
+        wanted
+    }
+
+    fn write(&mut self, question: &[u8]) {
         self.question.clear();
         self.question.extend_from_slice(question);
         lower_name(&mut self.question);
-        (self.dnssec_ok, self.checking_disabled) = (dnssec_ok, checking_disabled);
+    }
+
+    /// A message that holds `answer`, which is `age` seconds old; or why there
+    /// is none (an EDE code).
+    pub fn message(&self, answer: Result<&Answer, u16>, age: u32) -> Result<Vec<u8>, u16> {
+        let answer = answer?;
+        if let Some(code) = answer.error {
+            return Err(code);
+        }
+        let asked = Asked {
+            id: 0,
+            flags: 0x0110,
+            question: &self.question,
+            edns: Some(true),
+            limit: usize::from(u16::MAX),
+        };
+        let ttl = Ttl {
+            age,
+            least: 0,
+            most: u32::MAX,
+        };
+        let mut message = Vec::new();
+        reply::answer(&asked, answer, ttl, None, &mut message);
+        Ok(message)
     }
 
     /// The asked name's wire form.
@@ -101,6 +144,7 @@ impl Pending {
         asked: &Asked<'_>,
         key: &Key<'_>,
         from: From,
+        checked: bool,
         covering: (u64, Covering),
     ) -> Self {
         let options = query.edns.map_or(&[][..], |e| e.options);
@@ -112,6 +156,7 @@ impl Pending {
             limit: asked.limit,
             dnssec_ok: key.dnssec_ok,
             checking_disabled: key.checking_disabled,
+            checked,
             bytes: [query.question, options].concat().into(),
             question: query.question.len(),
             covering,
@@ -121,7 +166,10 @@ impl Pending {
     /// What is to be asked for it, written over what was in `wanted`.
     pub fn write_wanted(&self, wanted: &mut Wanted) {
         let (question, _) = self.parts();
-        wanted.write(question, self.dnssec_ok, self.checking_disabled);
+        wanted.dnssec_ok = self.dnssec_ok;
+        wanted.checking_disabled = self.checking_disabled;
+        wanted.checked = self.checked;
+        wanted.write(question);
     }
 
     /// What is to be asked for it.

@@ -12,6 +12,7 @@
 //! One worker owns it; it runs on the worker's own event loop. Nothing about
 //! the client is sent: no ECS, no MAC, no cookie.
 
+mod checked;
 mod flights;
 pub mod health;
 pub mod lines;
@@ -20,6 +21,7 @@ mod servers;
 mod timers;
 pub mod udp;
 mod untangle;
+pub mod validation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use self::message::{pad, question_length, randomise_case, read, write_packet};
 pub use self::servers::{Server, Servers, Way};
 use self::timers::Timers;
 use self::udp::{Pool, Postman, Read};
+use self::validation::Case;
 use super::answer::{Answer, NoAnswer};
 use super::batch::Inbox;
 use super::mailbox::Mailbox;
@@ -48,7 +51,7 @@ use crate::metrics::Counters;
 const SERVFAIL: u16 = Rcode::ServFail as u16;
 
 /// Whose words are kept out of the machine's log: libraries that tell the names
-/// they are asked for, or of each connection that ends.
+/// they are asked for (promise 6), or of each connection that ends.
 pub const TALKATIVE: [&str; 4] = ["hickory_net", "hickory_proto", "hickory_server", "h2"];
 /// After so many milliseconds a flight ends without an answer. Under two
 /// seconds, when most clients ask again; RFC 8767 suggests 1.8.
@@ -65,6 +68,7 @@ pub struct Forwarder {
     wrong_case: Vec<u32>,
     pool: Pool,
     lines: Sender<Ask>,
+    validator: Sender<Case>,
     mailbox: Mailbox,
     random: StdRng,
     flights: Flights,
@@ -82,7 +86,7 @@ impl Forwarder {
     pub fn new(
         servers: Arc<Servers>,
         (registry, base): (Registry, usize),
-        (lines, mailbox): (Sender<Ask>, Mailbox),
+        (lines, validator, mailbox): (Sender<Ask>, Sender<Case>, Mailbox),
         most_waiting: usize,
         counters: Arc<Counters>,
     ) -> Self {
@@ -92,6 +96,7 @@ impl Forwarder {
             servers,
             pool: Pool::new(registry, base),
             lines,
+            validator,
             mailbox,
             random: StdRng::from_rng(&mut rand::rng()),
             flights: Flights::default(),
@@ -291,6 +296,9 @@ impl Forwarder {
         let Some(flight) = self.flights.find_live(place) else {
             return;
         };
+        if flight.wanted.checked {
+            return self.hand_in(place, now);
+        }
         flight.sent.extend_from_slice(&flight.wanted.question);
         randomise_case(&mut flight.sent, &mut self.random);
         let servers = self.servers.of(flight.wanted.name());

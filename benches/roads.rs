@@ -260,7 +260,7 @@ impl Worker {
     fn reply(&mut self, packet: &Packet, number: usize) {
         let step = self
             .pipeline
-            .begin(&packet.question, pupil(number), self.now, &mut self.reply);
+            .begin(&packet.question, &pupil(number), self.now, &mut self.reply);
         assert!(matches!(step, Step::Reply), "{step:?}");
     }
 
@@ -268,7 +268,7 @@ impl Worker {
     fn miss(&mut self, packet: &Packet, number: usize) {
         let step = self
             .pipeline
-            .begin(&packet.question, pupil(number), self.now, &mut self.reply);
+            .begin(&packet.question, &pupil(number), self.now, &mut self.reply);
         let Step::Ask(pending) = step else {
             panic!("{step:?}");
         };
@@ -350,6 +350,7 @@ fn pupil(number: usize) -> From {
         transport: Transport::Udp,
         route: 0,
         local: None,
+        origin: None,
     }
 }
 
@@ -374,6 +375,7 @@ fn desk(policy: &Arc<Policy>) -> Desk {
         },
         local: Local::new(&[], &[], Vec::new()).unwrap(),
         prefetch: true,
+        stream_idle: 100,
         labels: Arc::new(GroupLabels::default()),
         hidden: Mutex::default(),
     }

@@ -5,16 +5,22 @@
 //! - one thread a worker (`dns/worker.rs`, made in `crew.rs`): packets, cache, upstreams;
 //! - one thread that writes the query log;
 //! - one thread that checks signatures (`dns/upstream/validation/`);
-//! - this thread with a small runtime: streams, upstreams over lines, `/metrics`,
-//!   signals, and a tick every second that reads leases, notices new lists and
-//!   drops old log days.
+//! - this thread with a small runtime: streams and their handshakes, upstreams
+//!   over lines, `/metrics`, signals;
+//! - the house thread: a tick every second that reads leases, notices new lists
+//!   and certificates, drops old log days, and looks at night whether the safe
+//!   modes are there.
 //!
 //! It starts with a valid policy or not at all; while there are no lists yet it
 //! answers "not ready" (promise 4). A worker that ends ends the process: a half
 //! dead filter is worse than a second's restart.
 
+mod certificate;
 mod crew;
+mod encrypted;
 mod listen;
+pub mod private_ca;
+mod probe;
 mod tick;
 
 use std::io::{self, Write};
@@ -34,6 +40,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::crew::{Crew, anchors, servers, start_workers, trust};
+use self::encrypted::Encrypted;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -106,7 +113,10 @@ async fn run(
     let labels = Arc::new(GroupLabels::default());
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
     let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
-    let housekeeping = Housekeeping::new(settings, activation, &leases, &desk, zone.clone());
+    let encrypted = Encrypted::listen(settings)?;
+    let keeper = encrypted.keeper(settings);
+    let housekeeping =
+        Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
     let servers = Arc::new(servers(settings)?);
     let trust = trust(settings, Arc::clone(&desk.live))?;
     let anchors = anchors(settings)?;
@@ -124,8 +134,10 @@ async fn run(
     for listener in listeners {
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
     }
+    let listening = encrypted.start(&doorkeeper)?;
     let shared = housekeeping.shared(
         crew.counters.clone(),
+        doorkeeper,
         Arc::clone(&labels),
         writer.health.clone(),
         states,
@@ -141,8 +153,8 @@ async fn run(
         }
         None => None,
     };
-    let house = housekeeping.start()?;
-    announce(&crew.addresses, metrics, out)?;
+    let house = housekeeping.start(crew.mailboxes.first().cloned())?;
+    announce(&crew.addresses, metrics, &listening, out)?;
     let ended = until_stopped(signals, &house, &crew).await;
     stop(crew, writer);
     ended
@@ -209,12 +221,16 @@ fn stop(crew: Crew, writer: LogWriter) {
 fn announce(
     dns: &[SocketAddr],
     metrics: Option<SocketAddr>,
+    encrypted: &[String],
     out: &mut impl Write,
 ) -> io::Result<()> {
     let dns: Vec<String> = dns.iter().map(ToString::to_string).collect();
     write!(out, "answering DNS on {}", dns.join(", "))?;
     if let Some(metrics) = metrics {
         write!(out, "; metrics on http://{metrics}/metrics")?;
+    }
+    for listener in encrypted {
+        write!(out, "; {listener}")?;
     }
     writeln!(out)?;
     out.flush()
@@ -254,6 +270,7 @@ fn desk(
         },
         local: local(settings, forwarded)?,
         prefetch: settings.cache.prefetch,
+        stream_idle: (settings.limits.tcp_idle * 10) as u16,
         labels: Arc::clone(labels),
         hidden: Mutex::default(),
     }))

@@ -21,11 +21,15 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream under TLS (RFC 7858).
+    Tls,
+    /// HTTP under TLS (RFC 8484).
+    Https,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
 
     /// The label.
     #[must_use]
@@ -33,7 +37,22 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
         }
+    }
+
+    /// Whether nobody on the way can read it, nor put in a word.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https)
+    }
+
+    /// Whether it is a stream of messages that stays open, which RFC 7828 is
+    /// about; an HTTP connection has ways of its own.
+    #[must_use]
+    pub fn is_message_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 
@@ -80,8 +99,8 @@ pub struct Counters {
     pub queries: [Counter; Transport::ALL.len()],
     /// Replies, by response code.
     rcodes: [Counter; RCODES],
-    /// Decisions, by layer and by whether it blocked.
-    decisions: [[Counter; 2]; Layer::ALL.len()],
+    /// Decisions, by layer and verdict.
+    decisions: [[Counter; Verdict::ALL.len()]; Layer::ALL.len()],
     /// Blocked questions, by group and category.
     blocked: Box<[Counter]>,
     /// Answered from the cache.
@@ -94,6 +113,8 @@ pub struct Counters {
     pub cache_bytes: Counter,
     /// Answers in the cache.
     pub cache_entries: Counter,
+    /// Replies from which keys for encrypting a server's name were taken.
+    pub ech_stripped: Counter,
     /// Packets that were met with silence.
     pub ignored: Counter,
     /// Questions from outside `clients.allow`.
@@ -104,6 +125,8 @@ pub struct Counters {
     pub untrusted_identities: Counter,
     /// Identities that contradict each other.
     pub conflicts: Counter,
+    /// Encrypted questions with a client id that no device has.
+    pub unknown_client_ids: Counter,
     /// Questions sent to upstreams.
     pub upstream_queries: Counter,
     /// Upstream questions that failed or timed out.
@@ -137,11 +160,13 @@ impl Default for Counters {
             cache_stale: Counter::default(),
             cache_bytes: Counter::default(),
             cache_entries: Counter::default(),
+            ech_stripped: Counter::default(),
             ignored: Counter::default(),
             strangers: Counter::default(),
             limited: Counter::default(),
             untrusted_identities: Counter::default(),
             conflicts: Counter::default(),
+            unknown_client_ids: Counter::default(),
             upstream_queries: Counter::default(),
             upstream_failures: Counter::default(),
             upstream_mismatches: Counter::default(),
@@ -172,12 +197,11 @@ impl Counters {
         verdict: Verdict,
         category: Option<Category>,
     ) {
-        let blocked = verdict == Verdict::Block;
         let by_layer = self.decisions.get(layer as usize);
-        if let Some(counter) = by_layer.and_then(|l| l.get(usize::from(blocked))) {
+        if let Some(counter) = by_layer.and_then(|l| l.get(verdict as usize)) {
             counter.count();
         }
-        if blocked {
+        if verdict == Verdict::Block {
             let column = category.map_or(CATEGORIES - 1, Category::index);
             let place = usize::from(group.0) * CATEGORIES + column;
             if let Some(counter) = self.blocked.get(place) {
@@ -186,12 +210,12 @@ impl Counters {
         }
     }
 
-    /// Decisions of one layer that blocked, or that did not.
+    /// Decisions of one layer with this verdict.
     #[must_use]
-    pub fn decided(&self, layer: Layer, blocked: bool) -> u64 {
+    pub fn decided(&self, layer: Layer, verdict: Verdict) -> u64 {
         let by_layer = self.decisions.get(layer as usize);
         by_layer
-            .and_then(|l| l.get(usize::from(blocked)))
+            .and_then(|l| l.get(verdict as usize))
             .map_or(0, Counter::value)
     }
 

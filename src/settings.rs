@@ -16,8 +16,10 @@ use crate::name::Name;
 use crate::policy::group::Network;
 
 mod read;
+mod tls;
 mod upstream;
 
+pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 
 /// What a number may be, and what it is if nothing is said.
@@ -65,6 +67,8 @@ pub const TCP_CONNECTIONS_PER_CLIENT: Limits = limits(50, 1, 100_000);
 pub const TCP_IDLE: Limits = limits(10, 1, 300);
 /// Questions of one connection that are worked on at one time.
 pub const TCP_PIPELINE: Limits = limits(64, 1, 1000);
+/// TLS handshakes of one client a second, in the long run.
+pub const TLS_HANDSHAKES: Limits = limits(50, 1, 100_000);
 /// The life of a local record, in seconds.
 pub const LOCAL_TTL: Limits = limits(300, 0, 86_400);
 /// Seconds for one list, from the first byte to the last.
@@ -78,6 +82,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where it is asked.
     pub listen: Listen,
+    /// What the encrypted listeners show.
+    pub tls: Tls,
     /// Who may ask.
     pub clients: Clients,
     /// Whom it asks.
@@ -103,6 +109,10 @@ pub struct Settings {
 pub struct Listen {
     /// Addresses for DNS over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Addresses for DNS over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS.
+    pub https: Vec<SocketAddr>,
     /// Where Prometheus reads the metrics; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// Where the pages are served.
@@ -195,7 +205,7 @@ pub struct Ceilings {
     pub queries_per_second: u32,
     /// Questions that a device may ask at once.
     pub burst: u32,
-    /// TCP connections in all.
+    /// TCP connections in all, encrypted ones included.
     pub tcp_connections: usize,
     /// TCP connections of one client; routers are exempt.
     pub tcp_connections_per_client: usize,
@@ -203,6 +213,8 @@ pub struct Ceilings {
     pub tcp_idle: u32,
     /// Questions of one connection that are worked on at one time.
     pub tcp_pipeline: usize,
+    /// TLS handshakes of one client a second; routers are exempt.
+    pub tls_handshakes: u32,
 }
 
 /// `[rebinding]`: public names that may have private addresses.
@@ -280,8 +292,12 @@ impl Settings {
             &mut self.refresh.ca_file,
             &mut self.upstream.ca_file,
             &mut self.upstream.trust_anchor_file,
+            &mut self.tls.certificate,
+            &mut self.tls.key,
         ];
-        files.into_iter().flatten().for_each(place);
+        for file in files.into_iter().flatten() {
+            place(file);
+        }
         self
     }
 }

@@ -79,7 +79,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
         ],
     ),
     ("dns/question", &["devices/edns", "dns"]),
-    ("dns/reply", &["dns", "policy/decision"]),
+    ("dns/reply", &["dns", "devices/edns", "policy/decision"]),
     ("dns/local", &["dns"]),
     ("dns/answer", &["dns"]),
     (

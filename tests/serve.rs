@@ -6,22 +6,33 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod namespaces;
 pub(crate) mod peer;
 pub(crate) mod school;
+mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod certificates;
 mod dnssec;
 mod encrypted;
+mod engines;
 mod failing;
+mod firewall;
 mod forwarding;
+mod https;
+mod identities;
 mod peers;
 mod places;
+mod proxies;
 pub(crate) mod reload;
 mod routers;
 mod rows;
 pub(crate) mod streams;
+mod tls;
 mod up;
+
+pub(crate) use https::base64url;
 
 /// Looks again and again until there is something, or it is too late.
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

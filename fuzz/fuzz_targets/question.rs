@@ -22,13 +22,14 @@ fuzz_target!(|packet: &[u8]| {
                 transport: Transport::Udp,
                 route: 0,
                 local: None,
+                origin: None,
             };
             let now = Now {
                 ms: 0,
                 wall: "2026-09-08T09:00:00Z".parse().unwrap(),
             };
             let mut out = Vec::new();
-            match pipeline.begin(packet, from, now, &mut out) {
+            match pipeline.begin(packet, &from, now, &mut out) {
                 Step::Reply | Step::ReplyAndRefresh(_) => Some(out),
                 Step::Ask(_) | Step::Ignore => None,
             }

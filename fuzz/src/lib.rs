@@ -69,6 +69,7 @@ fn pipeline() -> Pipeline {
         rebinding: Rebinding::default(),
         local: Local::new(&[], &[], Vec::new()).unwrap(),
         prefetch: false,
+        stream_idle: 100,
         labels: Arc::new(GroupLabels::default()),
         hidden: Mutex::default(),
     };

@@ -38,6 +38,19 @@ pub(super) fn listen_tcp(
     Ok((addresses, listeners))
 }
 
+/// The listeners for one kind of encrypted stream, with their addresses.
+pub(super) fn listen_encrypted(
+    wanted: &[SocketAddr],
+    what: &str,
+) -> anyhow::Result<Vec<(SocketAddr, TcpListener)>> {
+    let bind = |address: &SocketAddr| {
+        let listener = streams::tcp::bind(*address);
+        let listener = listener.map_err(|error| cannot_listen(*address, what, &error))?;
+        Ok((listener.local_addr()?, listener))
+    };
+    wanted.iter().map(bind).collect()
+}
+
 /// One worker's listeners; all workers share the ports.
 pub(super) fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<Bound>> {
     let bind = |address: &SocketAddr| {
@@ -71,6 +84,7 @@ pub(super) fn stream_limits(settings: &Settings) -> streams::Limits {
     streams::Limits {
         streams: settings.limits.tcp_connections,
         per_client: settings.limits.tcp_connections_per_client,
+        handshakes: settings.limits.tls_handshakes,
         routers: settings.clients.routers.clone(),
         pipeline: settings.limits.tcp_pipeline,
         idle: Duration::from_secs(u64::from(settings.limits.tcp_idle)),

@@ -1,9 +1,10 @@
 //! What is seen to every second, and the page of numbers.
 //!
-//! None of it is on the packet road, nor on the workers' priority. Whatever fails here is said once, when it
-//! begins to fail, and tried again.
+//! None of it is on the packet road, nor on the workers' priority. Whatever
+//! fails here is said once, when it begins to fail, and tried again.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,15 +17,19 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
+use super::certificate::{Keeper, Status};
 use super::give_way;
+use super::probe::Probe;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::devices::leases::Leases;
 use crate::devices::leases::watch::Watcher;
+use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::Desk;
+use crate::dns::streams::Doorkeeper;
 use crate::dns::upstream::lines::States;
 use crate::lists::load::{LoadError, pointer_changed};
 use crate::metrics::exposition::{State, exposition};
-use crate::metrics::{Counters, GroupLabels};
+use crate::metrics::{Counters, GroupLabels, Transport};
 use crate::querylog::health::Health;
 use crate::querylog::retention;
 use crate::settings::{Dnssec, Settings};
@@ -43,6 +48,7 @@ pub(super) struct Housekeeping {
     leases: Arc<ArcSwap<Leases>>,
     lease_trouble: Arc<Mutex<usize>>,
     desk: Arc<Desk>,
+    certificate: Option<Keeper>,
     zone: TimeZone,
     settings: Settings,
     started: Timestamp,
@@ -52,6 +58,9 @@ pub(super) struct Housekeeping {
     hiding: usize,
     /// Whether signatures were last seen to be checked, where they should be.
     checks: bool,
+    probe: Probe,
+    /// Of the worker that looks names up for it.
+    mailbox: Option<Mailbox>,
 }
 
 /// What the page of numbers is made of.
@@ -62,8 +71,11 @@ pub(super) struct Shared {
     log: Arc<Health>,
     upstreams: States,
     desk: Arc<Desk>,
+    doorkeeper: Arc<Doorkeeper>,
+    certificate: Option<Arc<Status>>,
     started: Timestamp,
     lease_trouble: Arc<Mutex<usize>>,
+    targets_missing: Arc<AtomicUsize>,
 }
 
 impl Housekeeping {
@@ -73,28 +85,39 @@ impl Housekeeping {
         leases: &Arc<ArcSwap<Leases>>,
         desk: &Arc<Desk>,
         zone: TimeZone,
+        certificate: Option<Keeper>,
     ) -> Self {
+        let started = Timestamp::now();
+        let policy = activation.policy();
+        let probe = Probe::new(zone.clone(), started, policy.as_deref());
         let mut house = Self {
             watcher: Watcher::new(settings.clients.leases.clone()),
             activation: Arc::new(Mutex::new(activation)),
             leases: Arc::clone(leases),
             lease_trouble: Arc::default(),
             desk: Arc::clone(desk),
+            probe,
+            mailbox: None,
+            certificate,
             zone,
             lists: pointer_changed(&settings.state_dir),
             settings: settings.clone(),
-            started: Timestamp::now(),
+            started,
             swept: None,
             hiding: 0,
             checks: true,
         };
         house.read_leases(Timestamp::now());
+        if let Some(certificate) = &mut house.certificate {
+            certificate.read(Timestamp::now());
+        }
         house
     }
 
     pub(super) fn shared(
         &self,
         counters: Vec<Arc<Counters>>,
+        doorkeeper: Arc<Doorkeeper>,
         labels: Arc<GroupLabels>,
         log: Arc<Health>,
         upstreams: States,
@@ -106,16 +129,20 @@ impl Housekeeping {
             log,
             upstreams,
             desk: Arc::clone(&self.desk),
+            doorkeeper,
+            certificate: self.certificate.as_ref().map(Keeper::status),
             started: self.started,
             lease_trouble: Arc::clone(&self.lease_trouble),
+            targets_missing: self.probe.missing(),
         })
     }
 
     /// Starts the thread that sees to all of this until the sender is gone; what
     /// is sent is a wish for a reload. Building a policy takes long beside an
     /// answer: the thread is nice, and so gives way to the workers wherever they
-    /// share a core.
-    pub(super) fn start(mut self) -> io::Result<mpsc::Sender<Cause>> {
+    /// share a core. `mailbox` is a worker's, to have names looked up by.
+    pub(super) fn start(mut self, mailbox: Option<Mailbox>) -> io::Result<mpsc::Sender<Cause>> {
+        self.mailbox = mailbox;
         let (wishes, received) = mpsc::channel();
         let see_to_it = move || {
             give_way(NICENESS);
@@ -123,7 +150,12 @@ impl Housekeeping {
             loop {
                 let pause = next.saturating_duration_since(Instant::now());
                 match received.recv_timeout(pause) {
-                    Ok(cause) => self.reload(cause),
+                    Ok(cause) => {
+                        if let Some(certificate) = &mut self.certificate {
+                            certificate.read(Timestamp::now());
+                        }
+                        self.reload(cause);
+                    }
                     Err(RecvTimeoutError::Timeout) => {
                         self.tick(Timestamp::now());
                         next = Instant::now() + TICK;
@@ -145,13 +177,21 @@ impl Housekeeping {
             self.lists = lists;
             self.reload(Cause::Lists);
         }
-        self.activation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tidy();
+        let policy = {
+            let activation = self.activation.lock();
+            let mut activation = activation.unwrap_or_else(PoisonError::into_inner);
+            activation.tidy();
+            activation.policy()
+        };
+        if let (Some(policy), Some(mailbox)) = (policy, &self.mailbox) {
+            self.probe.tick(&policy, mailbox, now);
+        }
         self.notice_hidden(now);
         let trusted = self.clock_is_trusted(now);
         self.notice_unchecked(trusted);
+        if let Some(certificate) = &mut self.certificate {
+            certificate.tick(now);
+        }
         let due = self
             .swept
             .is_none_or(|swept| now.duration_since(swept).abs() >= RETENTION);
@@ -308,6 +348,15 @@ impl Shared {
                 .all()
                 .map(|(server, up)| (server.to_owned(), up))
                 .collect(),
+            targets_missing: self.targets_missing.load(Ordering::Relaxed),
+            streams: [Transport::Tcp, Transport::Tls, Transport::Https]
+                .map(|transport| (transport, self.doorkeeper.open(transport)))
+                .into(),
+            failed_handshakes: self.doorkeeper.failed_handshakes(),
+            certificate: self
+                .certificate
+                .as_ref()
+                .map(|status| (status.ok(), status.expires())),
         };
         exposition(&self.counters, &self.labels, &state)
     }

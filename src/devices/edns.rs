@@ -25,6 +25,11 @@ pub const CPE_ID: u16 = 65074;
 /// Cisco Umbrella's identity. dnsmasq: `umbrella`.
 pub const UMBRELLA: u16 = 20292;
 
+/// How long a stream may be idle (RFC 7828).
+pub const KEEPALIVE: u16 = 11;
+/// Octets that say nothing, so that a length says nothing (RFC 7830).
+pub const PADDING: u16 = 12;
+
 /// Family, source prefix length and scope prefix length.
 const SUBNET_HEAD: usize = 4;
 

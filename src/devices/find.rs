@@ -102,7 +102,7 @@ fn device_of(
     conflict: &mut bool,
 ) -> Option<u32> {
     let by_mac = mac.and_then(|mac| inventory.by_mac(mac));
-    let called = identity.client_id.and_then(|id| inventory.by_id(id));
+    let called = identity.client_id.and_then(|id| inventory.by_client_id(id));
     let by_umbrella = identity
         .umbrella_device
         .and_then(|device| inventory.by_umbrella(device));

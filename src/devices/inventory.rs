@@ -7,20 +7,27 @@
 //!
 //! Once built it is a value without a way to change it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::document::{Complaint, Place, choices};
 use crate::mac::Mac;
 
+use super::client_id;
 use super::keys::{self, Table};
 
 /// The columns; only `id` must be there.
 pub const COLUMNS: [&str; 7] = ["id", "name", "mac", "ip", "group", "owner", "kind"];
 
+/// A column that need not be there: a secret by which a device names itself
+/// over an encrypted transport.
+const CLIENT_ID: &str = "client_id";
+
 /// One device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// What policy, logs and encrypted-DNS client ids call it.
+    /// What policy and logs call it, and it itself over an encrypted transport
+    /// if it has no `client_id`.
     pub id: String,
     /// What people call it.
     pub name: String,
@@ -34,6 +41,8 @@ pub struct Device {
     pub owner: String,
     /// What it is: laptop, tablet, printer.
     pub kind: String,
+    /// What it calls itself over an encrypted transport. Never logged.
+    pub client_id: Option<Box<str>>,
     /// The line it stands on.
     pub line: usize,
 }
@@ -43,6 +52,7 @@ pub struct Device {
 pub struct Inventory {
     devices: Vec<Device>,
     ids: Table<String, u32>,
+    client_ids: Table<Box<str>, u32>,
     macs: Table<u64, u32>,
     ips: Table<u128, u32>,
     umbrella: Table<u64, u32>,
@@ -96,13 +106,24 @@ impl Inventory {
     /// By id, in any case (D20).
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<u32> {
-        // Ids are stored in lower case; only a client that shouts costs a copy.
-        let handle = if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            self.ids.get(id.to_ascii_lowercase().as_str())
-        } else {
-            self.ids.get(id)
-        };
-        handle.copied()
+        self.ids.get(&*lower(id)).copied()
+    }
+
+    /// By what it calls itself over an encrypted transport: its `client_id`, or
+    /// its id if it has none. Whoever has a secret is not known without it.
+    #[must_use]
+    pub fn by_client_id(&self, id: &str) -> Option<u32> {
+        self.by_issued_id(id).or_else(|| {
+            let handle = self.by_id(id)?;
+            let has_none = |device: &Device| device.client_id.is_none();
+            self.device(handle).is_some_and(has_none).then_some(handle)
+        })
+    }
+
+    /// By the `client_id` that the school issued, in any case.
+    #[must_use]
+    pub fn by_issued_id(&self, id: &str) -> Option<u32> {
+        self.client_ids.get(&*lower(id)).copied()
     }
 
     /// By Cisco Umbrella's device id, where its sixteen digits are a row's id.
@@ -173,9 +194,10 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
     fn header(&mut self, record: &csv::StringRecord, line: usize) -> Vec<Option<usize>> {
         let mut columns = Vec::new();
         for title in record {
-            let column = COLUMNS.iter().position(|known| *known == title);
+            let mut known = COLUMNS.iter().chain([&CLIENT_ID]);
+            let column = known.position(|known| *known == title);
             if column.is_none() {
-                let hint = choices(title, COLUMNS);
+                let hint = choices(title, COLUMNS.into_iter().chain([CLIENT_ID]));
                 self.complain(line, format!("unknown column \"{title}\"; {hint}"));
             } else if columns.contains(&column) {
                 self.complain(line, format!("column \"{title}\" is there twice"));
@@ -193,13 +215,13 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
             let (got, wanted) = (record.len(), columns.len());
             self.complain(line, format!("{got} fields where the header has {wanted}"));
         }
-        let mut cells = [""; COLUMNS.len()];
+        let mut cells = [""; COLUMNS.len() + 1];
         for (column, cell) in columns.iter().zip(record) {
             if let Some(slot) = column.and_then(|column| cells.get_mut(column)) {
                 *slot = cell;
             }
         }
-        let [id, name, mac, ip, group, owner, kind] = cells;
+        let [id, name, mac, ip, group, owner, kind, client_id] = cells;
         if id.is_empty() {
             if columns.contains(&Some(0)) {
                 self.complain(line, "a device needs an `id`".to_owned());
@@ -214,6 +236,7 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
             group: self.group(group, line),
             owner: owner.to_owned(),
             kind: kind.to_owned(),
+            client_id: self.client_id(client_id, line),
             line,
         };
         self.enter(device);
@@ -249,6 +272,18 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
         ips
     }
 
+    fn client_id(&mut self, cell: &str, line: usize) -> Option<Box<str>> {
+        if cell.is_empty() {
+            return None;
+        }
+        if let Err(wanted) = client_id::check_issued(cell) {
+            // Not repeated here: it may be a secret with a slip in it.
+            self.complain(line, format!("client_id must be {wanted}"));
+            return None;
+        }
+        Some(cell.into())
+    }
+
     fn group(&mut self, cell: &str, line: usize) -> Option<u16> {
         let group = (self.group_of)(cell);
         if group.is_none() && !cell.is_empty() {
@@ -268,6 +303,7 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
             self.taken(device.line, &format!("id \"{}\"", device.id), other);
             return;
         }
+        self.enter_client_id(&id, &device, handle);
         for mac in &device.macs {
             let key = keys::mac(*mac);
             match self.inventory.macs.get(&key).copied() {
@@ -289,11 +325,43 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
         self.inventory.devices.push(device);
     }
 
+    /// An id and a `client_id` are looked for in one breath, so no two rows may
+    /// share a word.
+    fn enter_client_id(&mut self, id: &str, device: &Device, handle: u32) {
+        if let Some(other) = self.inventory.client_ids.get(id).copied() {
+            self.taken(device.line, "its id, as a client_id,", other);
+        }
+        let Some(client_id) = &device.client_id else {
+            return;
+        };
+        let others = [
+            self.inventory.client_ids.get(client_id).copied(),
+            self.inventory.ids.get(&**client_id).copied(),
+        ];
+        if **client_id == *id {
+            let message = "client_id is a secret and cannot be the id".to_owned();
+            self.complain(device.line, message);
+        } else if let Some(other) = others.into_iter().flatten().next() {
+            self.taken(device.line, "its client_id", other);
+        } else {
+            self.inventory.client_ids.insert(client_id.clone(), handle);
+        }
+    }
+
     fn taken(&mut self, line: usize, what: &str, other: u32) {
         let other = self.inventory.device(other);
         let whose = other.map(|device| format!("device \"{}\" on line {}", device.id, device.line));
         let whose = whose.unwrap_or_default();
         self.complain(line, format!("{what} already belongs to {whose}"));
+    }
+}
+
+/// An id as it is stored; only a client that shouts costs a copy.
+fn lower(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        id.to_ascii_lowercase().into()
+    } else {
+        id.into()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which device asked, and so which group it belongs to.
 //!
 //! `edns` cuts and decodes what a router wrote into a question, `identify`
-//! decides whom to believe, `find` finds the device, `inventory` and `leases` are
+//! decides whom to believe (`client_id` is what an
+//! encrypted transport tells it), `find` finds the device, `inventory` and `leases` are
 //! the tables it looks in, `hidden` notices a router that keeps its clients to
 //! itself. Names and addresses found here go to the query log and nowhere
 //! else.
@@ -16,6 +17,7 @@
     )
 )]
 
+pub mod client_id;
 pub mod edns;
 pub mod find;
 pub mod hidden;

@@ -159,6 +159,13 @@ impl Answer {
         })
     }
 
+    /// Whether it has an address, of either kind.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.answers()
+            .any(|record| matches!(record.rtype, rtype::A | rtype::AAAA))
+    }
+
     /// The name that stands at `at`, decompressed and in lower case.
     #[must_use]
     pub fn name_at(&self, at: usize) -> Option<LowerName> {
@@ -350,7 +357,7 @@ pub(super) fn sane_ttl(ttl: u32) -> u32 {
 }
 
 /// Where the name at `at` ends in place.
-fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match usize::from(*bytes.get(at)?) {
             0 => return Some(at + 1),

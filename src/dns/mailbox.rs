@@ -1,5 +1,5 @@
 //! A worker's mailbox: how the tokio side hands it streams' questions and the
-//! answers of slow roads.
+//! answers of slow roads, and the house what it wants to know.
 //!
 //! The worker sleeps in its own event loop, so posting wakes it. The box is
 //! bounded; when it is full a question is refused at once rather than queued
@@ -8,17 +8,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
-use super::pipeline::Wanted;
+use super::pipeline::{From, Wanted};
 use super::upstream::lines::Mark;
 use super::upstream::validation::{Inquiry, Verdict};
-use crate::metrics::Transport;
 
 /// Letters a box holds.
 const SIZE: usize = 4096;
@@ -31,11 +29,18 @@ pub enum Mail {
         /// The packet, without its length.
         packet: Vec<u8>,
         /// The stream's other end.
-        from: SocketAddr,
-        /// What kind of stream.
-        transport: Transport,
+        from: From,
         /// Where its replies go.
         replies: Sender<Vec<u8>>,
+    },
+    /// Something to be looked up that nobody has asked for.
+    Probe {
+        /// What.
+        wanted: Wanted,
+        /// The asker's own mark.
+        mark: usize,
+        /// Is told the mark, and whether there is an address.
+        tell: std::sync::mpsc::Sender<(usize, bool)>,
     },
     /// What came of a question asked over a line.
     LineAnswer {

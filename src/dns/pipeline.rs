@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes ─ question ─ who asks ─ limit ─ lists ─ decision ─┬─ Block ─ reply
+//!                                                         ├─ Rewrite ─ the same for another name
 //!                                                         └─ Allow ─ cache ─┬─ hit  ─ second look ─ reply
 //!                                                     finish ─ second look ─┴─ miss ─ Pending
 //! ```
@@ -17,6 +18,7 @@
 
 mod desk;
 mod pending;
+mod safe_mode;
 mod turn;
 
 use std::sync::Arc;
@@ -24,11 +26,11 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::RandomState;
 
-pub use self::desk::{Checks, Desk, From, Now};
+pub use self::desk::{Checks, Desk, From, Now, Origin};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
-use self::turn::{Settled, Turn, stale};
+use self::turn::{Settled, Turn, stale, why_failed};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::question::{self, LowerName, Query, Rcode, Read, Refusal};
@@ -94,7 +96,7 @@ impl Pipeline {
     }
 
     /// Takes one packet. With [`Step::Reply`] the reply is in `out`.
-    pub fn begin(&mut self, packet: &[u8], from: From, now: Now, out: &mut Vec<u8>) -> Step {
+    pub fn begin(&mut self, packet: &[u8], from: &From, now: Now, out: &mut Vec<u8>) -> Step {
         if let Some(counter) = self.counters.queries.get(from.transport as usize) {
             counter.count();
         }
@@ -131,7 +133,7 @@ impl Pipeline {
 
     /// What the lists say of an answer that has just come, for those who wait
     /// for it and for the cache. `first` is one of them: it knows what was said
-    /// of the name when it was asked.
+    /// of the name when it was asked, if that is the name.
     #[must_use]
     pub fn look(
         &mut self,
@@ -141,7 +143,8 @@ impl Pipeline {
     ) -> Option<Memo> {
         let policy = self.live.load().as_ref()?;
         let lists = &policy.lists;
-        let known = first.map(|first| first.covering);
+        let known = first.filter(|first| first.asks_for_itself());
+        let known = known.map(|first| first.covering);
         let asked = match known.filter(|(serial, _)| *serial == lists.serial) {
             Some((_, covering)) => covering,
             None => lists.covering(LowerName::from_wire(wanted.name())?.name()),
@@ -179,7 +182,8 @@ impl Pipeline {
         else {
             return;
         };
-        let identity = desk.identify(pending.from.address.ip(), pending.options());
+        let inventory = &shift.policy.devices;
+        let identity = desk.identify(&pending.from, pending.options(), inventory);
         let key = pending.key(&name);
         let mut turn = Turn::new(
             asked,
@@ -193,36 +197,19 @@ impl Pipeline {
             counters,
             recorder,
         );
-        let answer = match outcome {
-            Outcome::Answered(answer, memo) => {
-                let memo = memo.filter(|memo| memo.serial == turn.policy.lists.serial);
-                let memo = memo.unwrap_or_else(|| turn.look(answer, None));
-                Some((*answer, memo, 0, None))
-            }
-            Outcome::Failed(_) => None,
+        let lists = &turn.policy.lists;
+        let covering = match pending.covering {
+            (serial, covering) if serial == lists.serial => covering,
+            _ => lists.covering(turn.name),
         };
-        let may_be_old = !matches!(outcome, Outcome::Failed(code) if ede::is_bogus(*code));
-        // When nobody answers, yesterday's answer is better than none, under
-        // today's policy (RFC 8767, R-90).
-        let answer = answer.or_else(|| {
-            let entry = cache.find_stale(&key, now.seconds());
-            let entry = entry.filter(|_| may_be_old)?;
-            entry.failed_at = Some(now.seconds());
-            let memo = turn.memo(entry);
-            counters.cache_stale.count();
-            Some((
-                &entry.answer,
-                memo,
-                entry.age(now.seconds()),
-                Some(stale(&entry.answer)),
-            ))
-        });
-        let settled = match (answer, outcome) {
-            (Some((answer, memo, age, why)), _) => {
-                turn.settle(turn.decide(&memo.asked), answer, &memo, age, why, out)
+        let first = turn.decide(&covering);
+        let settled = match first.verdict {
+            Verdict::Block => {
+                turn.block(&first, out);
+                Settled::new(first, turn.source(&first, &covering))
             }
-            (None, Outcome::Failed(code)) => turn.failed(*code, out),
-            (None, Outcome::Answered(..)) => return,
+            Verdict::Rewrite => safe_mode::finish(&turn, cache, (pending, outcome), first, out),
+            Verdict::Allow => finish(&turn, cache, (pending, &key, outcome), first, out),
         };
         turn.record(&settled);
         counters.reply(rcode_of(out));
@@ -292,10 +279,14 @@ impl Pipeline {
         &self.counters
     }
 
-    fn query(&mut self, query: &Query<'_>, from: From, now: Now, out: &mut Vec<u8>) -> Step {
-        let asked = Asked::of(query, from.transport == Transport::Udp);
-        let source = from.address.ip().to_canonical();
-        if !self.desk.allow.iter().any(|network| network.holds(source)) {
+    fn query(&mut self, query: &Query<'_>, from: &From, now: Now, out: &mut Vec<u8>) -> Step {
+        let mut asked = Asked::of(query, from.transport == Transport::Udp);
+        if from.transport != Transport::Udp {
+            asked.extras = self.desk.extras(query, from.transport);
+        }
+        let source = from.source();
+        let is_here = self.desk.allow.iter().any(|network| network.holds(source));
+        if !is_here && !self.is_off_site(from, now) {
             self.counters.strangers.count();
             reply::error(&asked, Rcode::Refused, Some(STRANGER), out);
             return Step::Reply;
@@ -319,7 +310,10 @@ impl Pipeline {
             return Step::Ignore;
         };
         let options = query.edns.map_or(&[][..], |e| e.options);
-        let identity = desk.identify(source, options);
+        let identity = desk.identify(from, options, &shift.policy.devices);
+        if from.origin.is_some() && from.client_id() != identity.client_id {
+            counters.unknown_client_ids.count();
+        }
         let mut turn = Turn::new(
             asked,
             query.name.name(),
@@ -361,6 +355,10 @@ impl Pipeline {
             turn.record(&Settled::new(decision, turn.source(&decision, &covering)));
             return Step::Reply;
         }
+        if decision.verdict == Verdict::Rewrite {
+            let asked = (query, from);
+            return safe_mode::begin(&mut turn, cache, asked, (decision, covering), out);
+        }
         if query.rtype == rtype::ANY {
             reply::any(&turn.asked, turn.until_edge().min(desk.max_ttl), out);
             turn.record(&Settled::new(decision, None));
@@ -378,6 +376,15 @@ impl Pipeline {
         }
         counters.cache_misses.count();
         onward(&mut turn, query, (&key, from), decision, covering, out)
+    }
+
+    fn is_off_site(&mut self, from: &From, now: Now) -> bool {
+        from.origin.is_some()
+            && self.ready(now)
+            && self
+                .shift
+                .as_ref()
+                .is_some_and(|shift| Desk::is_off_site(from, &shift.policy.devices))
     }
 
     /// Whether there is a policy, with its moment worked out for `now`.
@@ -424,13 +431,14 @@ const TOO_MANY: Ede<'_> = Ede {
 fn onward(
     turn: &mut Turn<'_>,
     query: &Query<'_>,
-    (key, from): (&Key<'_>, From),
+    (key, from): (&Key<'_>, &From),
     decision: Decision,
     covering: Covering,
     out: &mut Vec<u8>,
 ) -> Step {
     if let Some(answer) = turn.desk.local.answer(query) {
-        let memo = turn.look(&answer, Some(covering));
+        let lists = &turn.policy.lists;
+        let memo = Memo::of(lists, covering, &answer, &turn.desk.rebinding);
         // What we say ourselves is no rebinding.
         let settled = turn.settle(decision, &answer, &memo.without_private(), 0, None, out);
         turn.record(&settled);
@@ -443,8 +451,42 @@ fn onward(
     }
     let said = (turn.policy.lists.serial, covering);
     let checked = turn.is_to_be_checked(key);
-    let pending = Pending::of(query, &turn.asked, key, from, checked, said);
+    let pending = Pending::of(query, &turn.asked, key, from.clone(), checked, said);
     Step::Ask(pending)
+}
+
+/// An allowed question that had to be asked on.
+fn finish<'t>(
+    turn: &Turn<'t>,
+    cache: &mut Cache,
+    (pending, key, outcome): (&Pending, &Key<'_>, &Outcome<'_>),
+    first: Decision,
+    out: &mut Vec<u8>,
+) -> Settled<'t> {
+    let code = match outcome {
+        Outcome::Answered(answer, memo) if pending.asks_for_itself() => {
+            let memo = memo.filter(|memo| memo.serial == turn.policy.lists.serial);
+            let memo = memo.unwrap_or_else(|| turn.look_at(answer, turn.name));
+            return turn.settle(first, answer, &memo, 0, None, out);
+        }
+        // It is another name's, asked for before the policy changed.
+        Outcome::Answered(..) => ede::OTHER,
+        Outcome::Failed(code) => *code,
+    };
+    // When nobody answers, yesterday's answer is better than none, under
+    // today's policy (RFC 8767, R-90). A forged one is no silence.
+    let now = turn.now.seconds();
+    let old = cache.find_stale(key, now);
+    if let Some(entry) = old.filter(|_| !ede::is_bogus(code)) {
+        entry.failed_at = Some(now);
+        let memo = turn.memo(entry, turn.name);
+        turn.counters.cache_stale.count();
+        let answer = &entry.answer;
+        let why = (!entry.is_fresh(now)).then(|| stale(answer));
+        return turn.settle(first, answer, &memo, entry.age(now), why, out);
+    }
+    reply::error(&turn.asked, Rcode::ServFail, Some(why_failed(code)), out);
+    Settled::new(first, None)
 }
 
 fn rcode_of(reply: &[u8]) -> u16 {

@@ -13,7 +13,12 @@ use std::net::IpAddr;
 
 use super::answer::{Answer, rtype, sane_ttl};
 use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
+use crate::devices::edns;
 use crate::policy::decision::Layer;
+
+mod altered;
+
+pub use altered::{rewritten, without_ech};
 
 /// Largest UDP reply whatever the client says (DNS Flag Day 2020).
 pub const UDP_MAX: usize = 1232;
@@ -37,6 +42,18 @@ pub struct Asked<'q> {
     pub edns: Option<bool>,
     /// The most bytes the reply may have.
     pub limit: usize,
+    /// What the reply carries for its stream's sake.
+    pub extras: Extras,
+}
+
+/// What a stream's reply carries in its OPT record, because the client asked
+/// for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Whether it is padded, so that its length says nothing of the name.
+    pub padded: bool,
+    /// For how long the stream may be idle, in tenths of a second (RFC 7828).
+    pub keepalive: Option<u16>,
 }
 
 /// An Extended DNS Error (RFC 8914).
@@ -53,6 +70,7 @@ pub mod ede {
     #![expect(missing_docs, reason = "the names are the RFC's own")]
     pub const OTHER: u16 = 0;
     pub const STALE_ANSWER: u16 = 3;
+    pub const FORGED_ANSWER: u16 = 4;
     pub const DNSSEC_BOGUS: u16 = 6;
     pub const SIGNATURE_EXPIRED: u16 = 7;
     pub const SIGNATURE_NOT_YET_VALID: u16 = 8;
@@ -96,6 +114,15 @@ pub struct Ttl {
     pub most: u32,
 }
 
+impl Ttl {
+    /// What a record goes out with whose TTL was this.
+    #[inline]
+    fn of(self, ttl: u32) -> u32 {
+        let left = sane_ttl(ttl).saturating_sub(self.age);
+        left.max(self.least).min(self.most)
+    }
+}
+
 impl<'q> Asked<'q> {
     /// Of a question that came over UDP, or over a stream, where a reply may
     /// have any size.
@@ -113,6 +140,7 @@ impl<'q> Asked<'q> {
             question: query.question,
             edns: edns.map(|e| e.dnssec_ok),
             limit,
+            extras: Extras::default(),
         }
     }
 
@@ -196,8 +224,7 @@ pub fn answer(
     for &at in &answer.ttls {
         let at = HEADER + usize::from(at);
         if let Some(field) = out.get_mut(at..).and_then(|t| t.first_chunk_mut::<4>()) {
-            let left = sane_ttl(u32::from_be_bytes(*field)).saturating_sub(ttl.age);
-            *field = left.max(ttl.least).min(ttl.most).to_be_bytes();
+            *field = ttl.of(u32::from_be_bytes(*field)).to_be_bytes();
         }
     }
     let [answers, authority] = answer.counts;
@@ -225,6 +252,10 @@ pub fn why_blocked(layer: Layer, words: &str) -> Ede<'_> {
         Layer::Mandatory => Ede {
             code: ede::CENSORED,
             text: "Blocked by law or by order",
+        },
+        Layer::Canary => Ede {
+            code: ede::BLOCKED,
+            text: "This network asks devices to use its own DNS",
         },
         Layer::Rebinding => Ede {
             code: ede::BLOCKED,
@@ -265,10 +296,44 @@ fn finish(asked: &Asked<'_>, rcode: u16, why: Option<Ede<'_>>, out: &mut Vec<u8>
     if out.len() + OPT_LENGTH > asked.limit {
         truncate(asked, out);
     }
+    let opt = out.len();
     put_opt(out, rcode, dnssec_ok, why);
+    if asked.extras != Extras::default() {
+        put_extras(asked, opt, out);
+    }
 }
 
 const OPT_LENGTH: usize = 11;
+/// What a padded reply's length is a multiple of (RFC 8467 section 4.1).
+const BLOCK: usize = 468;
+/// The code and the length of an option.
+const OPTION_HEAD: usize = 4;
+
+/// Adds to the OPT record that begins at `opt` and is the last thing in `out`.
+#[inline(never)]
+fn put_extras(asked: &Asked<'_>, opt: usize, out: &mut Vec<u8>) {
+    if let Some(tenths) = asked.extras.keepalive {
+        put_option(out, edns::KEEPALIVE, &tenths.to_be_bytes());
+    }
+    let unpadded = out.len() + OPTION_HEAD;
+    if asked.extras.padded && unpadded <= asked.limit {
+        let whole = unpadded.next_multiple_of(BLOCK).min(asked.limit);
+        let zeros = [0; BLOCK];
+        put_option(
+            out,
+            edns::PADDING,
+            zeros.get(..whole - unpadded).unwrap_or_default(),
+        );
+    }
+    let length = out.len() - opt - OPT_LENGTH;
+    put_u16(out, opt + OPT_LENGTH - 2, length as u16);
+}
+
+fn put_option(out: &mut Vec<u8>, code: u16, data: &[u8]) {
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    out.extend_from_slice(data);
+}
 
 fn truncate(asked: &Asked<'_>, out: &mut Vec<u8>) {
     out.truncate(HEADER + asked.question.len());
@@ -288,9 +353,16 @@ fn put_header(out: &mut Vec<u8>, id: u16, flags: u16, rcode: u16, counts: [u16; 
     }
 }
 
-/// A record owned by the asked name: a pointer to the question.
+/// The asked name: a pointer to the question.
+const ASKED_NAME: [u8; 2] = [0xc0, HEADER as u8];
+
+/// A record owned by the asked name.
 fn put_record(out: &mut Vec<u8>, rtype: u16, ttl: u32, data: &[u8]) {
-    out.extend_from_slice(&[0xc0, HEADER as u8]);
+    put_owned(out, &ASKED_NAME, rtype, ttl, data);
+}
+
+fn put_owned(out: &mut Vec<u8>, owner: &[u8], rtype: u16, ttl: u32, data: &[u8]) {
+    out.extend_from_slice(owner);
     out.extend_from_slice(&rtype.to_be_bytes());
     out.extend_from_slice(&IN.to_be_bytes());
     out.extend_from_slice(&ttl.to_be_bytes());
@@ -301,6 +373,11 @@ fn put_record(out: &mut Vec<u8>, rtype: u16, ttl: u32, data: &[u8]) {
 /// A SOA whose MINIMUM is the TTL of the block, so that whoever keeps negative
 /// answers keeps this one no longer (RFC 2308 section 5).
 fn put_soa(out: &mut Vec<u8>, ttl: u32) {
+    put_soa_of(out, &ASKED_NAME, ttl);
+}
+
+/// The same, owned by the name that a chain has led to.
+fn put_soa_of(out: &mut Vec<u8>, owner: &[u8], ttl: u32) {
     const NAMES: &[u8] = b"\x06filter\x07invalid\x00\x0ahostmaster\x06filter\x07invalid\x00";
     let mut data = [0u8; NAMES.len() + 20];
     let (names, numbers) = data.split_at_mut(NAMES.len());
@@ -309,7 +386,7 @@ fn put_soa(out: &mut Vec<u8>, ttl: u32) {
     for (slot, value) in numbers.chunks_exact_mut(4).zip(values) {
         slot.copy_from_slice(&u32::to_be_bytes(value));
     }
-    put_record(out, rtype::SOA, ttl, &data);
+    put_owned(out, owner, rtype::SOA, ttl, &data);
 }
 
 fn put_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, why: Option<Ede<'_>>) {

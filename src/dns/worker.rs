@@ -7,7 +7,6 @@
 //! letters, so that all roads share the pipeline and its cache.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +21,7 @@ use tokio::sync::mpsc::Sender as Replies;
 use super::answer::Answer;
 use super::batch::Inbox;
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
-use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
+use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step, Wanted};
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
@@ -50,10 +49,15 @@ pub struct Worker {
     /// The ways back into streams whose questions wait.
     streams: Vec<Option<Replies<Vec<u8>>>>,
     free: Vec<u32>,
+    /// What somebody wants to be told of when it lands.
+    probes: Vec<(Wanted, usize, Tell)>,
     inbox: Inbox<()>,
     postman: Postman,
     reply: Vec<u8>,
 }
+
+/// Takes a mark, and whether there is an address.
+type Tell = std::sync::mpsc::Sender<(usize, bool)>;
 
 /// The event loop's parts that others must know before a worker is made.
 pub struct Frame {
@@ -126,6 +130,7 @@ impl Frame {
             stop,
             streams: Vec::new(),
             free: Vec::new(),
+            probes: Vec::new(),
             inbox: Inbox::new(false),
             postman: Postman::default(),
             reply: Vec::with_capacity(usize::from(u16::MAX) + MAX_WIRE),
@@ -244,8 +249,9 @@ impl Worker {
                     transport: Transport::Udp,
                     route: index as u32,
                     local: sender.local,
+                    origin: None,
                 };
-                match pipeline.begin(packet, from, now, reply) {
+                match pipeline.begin(packet, &from, now, reply) {
                     Step::Reply => Then::Send,
                     Step::ReplyAndRefresh(wanted) => {
                         forwarder.refresh(&wanted, now.ms);
@@ -281,9 +287,13 @@ impl Worker {
             Mail::Question {
                 packet,
                 from,
-                transport,
                 replies,
-            } => self.stream_question(&packet, from, transport, replies, now),
+            } => self.stream_question(&packet, from, replies, now),
+            Mail::Probe { wanted, mark, tell } => {
+                self.forwarder.refresh(&wanted, now.ms);
+                self.probes.retain(|(other, ..)| *other != wanted);
+                self.probes.push((wanted, mark, tell));
+            }
             Mail::LineAnswer {
                 mark,
                 packet,
@@ -301,8 +311,7 @@ impl Worker {
     fn stream_question(
         &mut self,
         packet: &[u8],
-        address: SocketAddr,
-        transport: Transport,
+        mut from: From,
         replies: Replies<Vec<u8>>,
         now: Now,
     ) {
@@ -310,14 +319,9 @@ impl Worker {
             self.streams.push(None);
             (self.streams.len() - 1) as u32
         });
-        let from = From {
-            address,
-            transport,
-            route,
-            local: None,
-        };
+        from.route = route;
         let mut reply = std::mem::take(&mut self.reply);
-        let step = self.pipeline.begin(packet, from, now, &mut reply);
+        let step = self.pipeline.begin(packet, &from, now, &mut reply);
         if let Some(way) = self.streams.get_mut(route as usize) {
             *way = Some(replies);
         }
@@ -374,6 +378,14 @@ impl Worker {
         for pending in &landed.waiting {
             self.finish(pending, &outcome, now);
         }
+        if !self.probes.is_empty() {
+            let found = answer.as_ref().is_ok_and(Answer::has_address);
+            let asked = |probe: &mut (Wanted, _, Tell)| probe.0 == landed.wanted;
+            for (_, mark, tell) in self.probes.extract_if(.., asked) {
+                // Whoever has lost patience need not be told.
+                let _ = tell.send((mark, found));
+            }
+        }
         self.pipeline.keep(&landed.wanted, answer, memo, now);
         self.forwarder.release(landed);
     }
@@ -384,6 +396,7 @@ impl Worker {
             transport,
             route,
             local,
+            ..
         } = pending.from;
         if transport != Transport::Udp {
             let mut reply = std::mem::take(&mut self.reply);

@@ -11,7 +11,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{Counter, Counters, GroupLabels, Transport};
 use crate::lists::category::Category;
-use crate::policy::decision::Layer;
+use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::health::Report;
 
 /// What is told beside what the workers count.
@@ -36,6 +36,15 @@ pub struct State {
     pub lease_trouble: usize,
     /// Each upstream as it stands in the settings, and whether its line is well.
     pub upstreams: Vec<(String, bool)>,
+    /// Safe modes of search engines that could not be found last night.
+    pub targets_missing: usize,
+    /// Open streams of each kind.
+    pub streams: Vec<(Transport, usize)>,
+    /// TLS handshakes that came to nothing.
+    pub failed_handshakes: u64,
+    /// Whether the certificate's files are what is served, and when that ends;
+    /// none: there is no encrypted listener.
+    pub certificate: Option<(bool, Option<Timestamp>)>,
 }
 
 /// The text of `/metrics`.
@@ -46,6 +55,7 @@ pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State
         families: Vec::new(),
     };
     page.traffic();
+    page.streams(state);
     page.decisions(labels);
     page.cache();
     page.upstream();
@@ -108,6 +118,11 @@ impl Page<'_> {
             |c| c.conflicts.value(),
         );
         self.count(
+            "schoolgate_unknown_client_ids_total",
+            "Encrypted questions with a client id that no device has.",
+            |c| c.unknown_client_ids.value(),
+        );
+        self.count(
             "schoolgate_send_errors_total",
             "Replies the kernel would not take.",
             |c| c.send_errors.value(),
@@ -119,14 +134,46 @@ impl Page<'_> {
         );
     }
 
+    fn streams(&mut self, state: &State) {
+        let rows = state.streams.iter().map(|(transport, open)| {
+            let label = ("transport", transport.id().to_owned());
+            (vec![label], *open as f64)
+        });
+        self.gauges(
+            "schoolgate_connections",
+            "Connections open now.",
+            rows.collect(),
+        );
+        self.counter(
+            "schoolgate_failed_handshakes_total",
+            "TLS handshakes that came to nothing: clients that gave up, stalled or do not believe the certificate.",
+            vec![(vec![], state.failed_handshakes)],
+        );
+        let Some((ok, expires)) = state.certificate else {
+            return;
+        };
+        self.gauge(
+            "schoolgate_certificate_ok",
+            "1 while the certificate's files are what is served; 0: they cannot be used, and an older one or none is.",
+            f64::from(u8::from(ok)),
+        );
+        if let Some(expires) = expires {
+            self.gauge(
+                "schoolgate_certificate_expiry_seconds",
+                "When the certificate that is served ends, in seconds since 1970.",
+                expires.as_second() as f64,
+            );
+        }
+    }
+
     fn decisions(&mut self, labels: &GroupLabels) {
         let mut rows = Vec::new();
         for layer in Layer::ALL {
-            for (verdict, blocked) in [("block", true), ("allow", false)] {
-                let count = self.sum(|c| c.decided(layer, blocked));
+            for verdict in [Verdict::Block, Verdict::Allow, Verdict::Rewrite] {
+                let count = self.sum(|c| c.decided(layer, verdict));
                 let labels = vec![
                     ("layer", layer.id().to_owned()),
-                    ("verdict", verdict.to_owned()),
+                    ("verdict", verdict.id().to_owned()),
                 ];
                 if count > 0 {
                     rows.push((labels, count));
@@ -137,6 +184,11 @@ impl Page<'_> {
             "schoolgate_decisions_total",
             "Questions decided, by the layer that spoke.",
             rows,
+        );
+        self.count(
+            "schoolgate_ech_stripped_total",
+            "Replies from which keys for encrypting a server's name were taken.",
+            |c| c.ech_stripped.value(),
         );
         let mut rows = Vec::new();
         for (group, id) in labels.all() {
@@ -289,6 +341,11 @@ impl Page<'_> {
             "DHCP lease files that cannot be read.",
             state.lease_trouble as f64,
         );
+        self.gauge(
+            "schoolgate_safe_search_targets_missing",
+            "Safe modes of search engines that could not be found when they were last looked for.",
+            state.targets_missing as f64,
+        );
         let log = &state.log;
         self.gauge(
             "schoolgate_querylog_pending_rows",
@@ -362,11 +419,19 @@ impl Page<'_> {
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        let mut metric = Metric::default();
-        metric.set_gauge(gauge);
-        self.family(name, help, MetricType::GAUGE, vec![metric]);
+        self.gauges(name, help, vec![(vec![], value)]);
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, rows: Vec<(Vec<(&str, String)>, f64)>) {
+        let metrics = rows.into_iter().map(|(labels, value)| {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            let mut metric = Metric::default();
+            metric.set_label(labels.into_iter().map(label).collect());
+            metric.set_gauge(gauge);
+            metric
+        });
+        self.family(name, help, MetricType::GAUGE, metrics.collect());
     }
 
     fn family(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {

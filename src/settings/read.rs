@@ -11,7 +11,7 @@ use super::{
     ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
     MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding,
     Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE,
-    THREADS, Upstream, UpstreamAddress,
+    THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -68,7 +68,8 @@ impl Settings {
         let section = |key| root.table(key).unwrap_or_else(|| empty.root());
         let state_dir = root.string("state_dir");
         let listen = section("listen");
-        let (listen, dns) = read_listen(listen);
+        let tls = tls::read(section("tls"));
+        let (listen, dns) = read_listen(listen, &tls);
         let upstream = section("upstream");
         let whom = upstream.place();
         let settings = Self {
@@ -76,6 +77,7 @@ impl Settings {
             clients: read_clients(section("clients")),
             upstream: read_upstream(upstream, &dns),
             listen,
+            tls,
             cache: read_cache(section("cache")),
             answers: read_answers(section("answers")),
             limits: read_limits(section("limits")),
@@ -92,17 +94,15 @@ impl Settings {
     }
 }
 
-fn read_listen(table: Table<'_>) -> (Listen, Vec<SocketAddr>) {
+fn read_listen(table: Table<'_>, tls: &Tls) -> (Listen, Vec<SocketAddr>) {
     let dns = table.parsed_list("dns", socket);
     if dns.as_ref().is_some_and(Vec::is_empty) && table.strings("dns").is_empty() {
         table.complain("`dns` is empty: nobody could ask anything");
     }
     let dns: Vec<SocketAddr> = or_default(dns, &DNS);
-    for key in ["tls", "https", "quic"] {
-        if let Some(first) = table.strings(key).first() {
-            let message = format!("`{key}`: this version listens on UDP and TCP only; write []");
-            table.complain_at(&first.place, message);
-        }
+    if let Some(first) = table.strings("quic").first() {
+        let message = "`quic`: this version does not listen over QUIC; write []";
+        table.complain_at(&first.place, message);
     }
     let metrics = table.parsed("metrics", |text| match text {
         "" => Ok(None),
@@ -111,6 +111,8 @@ fn read_listen(table: Table<'_>) -> (Listen, Vec<SocketAddr>) {
     let dashboard = table.parsed("dashboard", socket);
     let listen = Listen {
         dns: dns.clone(),
+        tls: tls::listeners(&table, "tls", tls),
+        https: tls::listeners(&table, "https", tls),
         metrics: metrics.map_or(Some(METRICS), |m| m.value),
         dashboard: dashboard.map_or(DASHBOARD, |d| d.value),
         threads: number(&table, "threads", THREADS),
@@ -251,6 +253,7 @@ fn read_limits(table: Table<'_>) -> Ceilings {
         ),
         tcp_idle: number(&table, "tcp_idle", TCP_IDLE),
         tcp_pipeline: number(&table, "tcp_pipeline", TCP_PIPELINE),
+        tls_handshakes: number(&table, "tls_handshakes", TLS_HANDSHAKES),
     };
     if ceilings.burst < ceilings.queries_per_second {
         table.complain("`burst` is smaller than `queries_per_second`");
@@ -365,11 +368,11 @@ fn or_default<T: std::str::FromStr>(given: Option<Vec<Placed<T>>>, default: &[&s
     given.map_or_else(default, values)
 }
 
-fn values<T>(placed: Vec<Placed<T>>) -> Vec<T> {
+pub(super) fn values<T>(placed: Vec<Placed<T>>) -> Vec<T> {
     placed.into_iter().map(|p| p.value).collect()
 }
 
-fn socket(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is not an address with a port; write it like 127.0.0.1:53 or [::1]:53")
     })
@@ -380,6 +383,6 @@ fn address(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("\"{text}\" is not an IP address"))
 }
 
-fn any_name(text: &str) -> Result<Name, String> {
+pub(super) fn any_name(text: &str) -> Result<Name, String> {
     Name::parse_any_depth(text).map_err(|why| format!("\"{text}\" is not a name: {why}"))
 }

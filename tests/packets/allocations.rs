@@ -87,6 +87,13 @@ fn roads() -> Vec<Case> {
             "CNAME",
         ),
         case("mandatory", PUPIL, "x.illegal.example", "ede 16"),
+        case("a canary", PUPIL, "mask.icloud.com", "NXDOMAIN"),
+        case(
+            "held to a safe mode",
+            PUPIL,
+            "www.google.com",
+            "forcesafesearch",
+        ),
         case("a stranger", "192.0.2.9", "open.example", "ede 18"),
     ]
 }
@@ -99,6 +106,9 @@ fn fill(bench: &mut Bench) {
         "bets.example 60 A 192.0.2.1",
     ]);
     bench.keep("alias.example", "A", &alias);
+    let safe = "forcesafesearch.google.com";
+    let answer = Message::answering(&[&format!("{safe} 60 A 192.0.2.9")]);
+    bench.keep(safe, "A", &answer);
 }
 
 /// Asks again and again; gives the last reply in words and how often memory was
@@ -107,7 +117,7 @@ fn count(bench: &mut Bench, case: &Case) -> (String, u64) {
     let (from, now) = (sender(case.from), bench.now);
     let mut out = Vec::with_capacity(512);
     let mut ask = |out: &mut Vec<u8>| {
-        let step = bench.pipeline.begin(&case.packet, from, now, out);
+        let step = bench.pipeline.begin(&case.packet, &from, now, out);
         matches!(step, Step::Reply)
     };
     // Policy, moment and memo are worked out for the first.
@@ -185,7 +195,7 @@ fn a_miss_is_seen_to_allocate() {
     let mut out = Vec::with_capacity(512);
     let mut asked = false;
     let allocated = measure(|| {
-        let step = bench.pipeline.begin(&packet, sender(PUPIL), now, &mut out);
+        let step = bench.pipeline.begin(&packet, &sender(PUPIL), now, &mut out);
         asked = matches!(step, Step::Ask(_));
     });
     assert!(asked && allocated.count_total > 0);

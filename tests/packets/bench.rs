@@ -23,7 +23,7 @@ use schoolgate::metrics::{Counters, GroupLabels, Transport};
 use schoolgate::name::Name;
 use schoolgate::policy::Policy;
 use schoolgate::policy::compile::{File, Live, compile};
-use schoolgate::policy::decision::Layer;
+use schoolgate::policy::decision::{Layer, Verdict};
 use schoolgate::policy::group::Network;
 use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::read::rows;
@@ -124,6 +124,15 @@ impl Bench {
 
     /// The same with a limit on its devices and a log ring of so many bytes.
     pub(crate) fn with(limiter: Limiter, ring: usize) -> Self {
+        Self::build(limiter, ring, false)
+    }
+
+    /// One that asks ahead for what is popular.
+    pub(crate) fn prefetching() -> Self {
+        Self::build(Limiter::new(0, 0), 1 << 24, true)
+    }
+
+    fn build(limiter: Limiter, ring: usize, prefetch: bool) -> Self {
         let state = tempfile::tempdir().unwrap();
         let lists = sample::compile(state.path(), SOURCES, &LISTED).unwrap();
         let (recorder, outlet) = recorder(ring);
@@ -139,7 +148,10 @@ impl Bench {
             stale: 86_400,
         };
         let pipeline = Pipeline::new(
-            Arc::new(desk(Arc::clone(&live))),
+            Arc::new(Desk {
+                prefetch,
+                ..desk(Arc::clone(&live))
+            }),
             Cache::new(limits),
             limiter,
             Arc::new(Counters::default()),
@@ -197,7 +209,7 @@ impl Bench {
         let mut out = Vec::new();
         match self
             .pipeline
-            .begin(packet, sender(from), self.now, &mut out)
+            .begin(packet, &sender(from), self.now, &mut out)
         {
             Step::Reply | Step::ReplyAndRefresh(_) => Came::Reply(out),
             Step::Ask(pending) => Came::Asked(pending),
@@ -257,7 +269,12 @@ impl Bench {
     /// How many events were made so far.
     pub(crate) fn events(&self) -> u64 {
         let counters = self.pipeline.counters();
-        let of = |layer| counters.decided(layer, true) + counters.decided(layer, false);
+        let of = |layer| {
+            Verdict::ALL
+                .map(|v| counters.decided(layer, v))
+                .iter()
+                .sum::<u64>()
+        };
         Layer::ALL.map(of).iter().sum()
     }
 
@@ -279,6 +296,7 @@ pub(crate) fn sender(address: &str) -> From {
         transport: Transport::Udp,
         route: 0,
         local: None,
+        origin: None,
     }
 }
 
@@ -319,6 +337,7 @@ fn desk(live: Arc<ArcSwapOption<Policy>>) -> Desk {
         },
         local: Local::new(&[printer], &[], vec![name("ad.school.local")]).unwrap(),
         prefetch: false,
+        stream_idle: 100,
         labels: Arc::new(GroupLabels::default()),
         hidden: Mutex::default(),
     }

@@ -4,12 +4,13 @@
 //! The outer test builds the namespaces, which root alone may, and runs the
 //! inner one in the server's. They are taken down whatever happens.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
+use super::eventually;
+use super::namespaces::{Namespaces, command};
 use super::school::{Client, Plan, Running};
 use super::upstream::Upstream;
 use super::wire::{self, Reply};
-use super::{eventually, has};
 
 /// Tells the inner test how its namespaces are called.
 const NAMESPACES: &str = "SCHOOLGATE_TEST_NAMESPACES";
@@ -37,100 +38,40 @@ laptop,Laptop 2,02:00:00:00:00:02,,staff,Ms Gray,laptop
 kiosk,Kiosk 3,02:00:00:00:00:03,,kiosk,Library,kiosk
 ";
 
-/// Namespaces that are gone when this is.
-struct Namespaces(String);
-
-impl Namespaces {
-    fn name(&self, part: &str) -> String {
-        format!("{}-{part}", self.0)
+/// The server behind a router, and three clients on the router's bridge.
+fn build(all: &Namespaces) {
+    all.wire([
+        ("server", "up0", &["10.77.0.2/24"]),
+        ("router", "eth0", &["10.77.0.1/24"]),
+    ]);
+    all.ip("router", "link add lan type bridge");
+    all.ip("router", "addr add 10.78.0.1/24 dev lan");
+    all.ip("router", "link set lan up");
+    for n in 1..=3 {
+        let (client, port) = (format!("c{n}"), format!("p{n}"));
+        let address = format!("10.78.0.1{n}/24");
+        all.wire([(&client, "eth0", &[&address]), ("router", &port, &[])]);
+        all.ip(
+            &client,
+            &format!("link set eth0 address 02:00:00:00:00:0{n}"),
+        );
+        all.ip("router", &format!("link set {port} master lan"));
     }
-
-    fn build(&self) -> Result<(), String> {
-        for part in ["server", "router", "c1", "c2", "c3"] {
-            ip(&format!("netns add {}", self.name(part)))?;
-            self.ip_in(part, "link set lo up")?;
-        }
-        let router = self.name("router");
-        self.ip_in(
-            "server",
-            &format!("link add up0 type veth peer name eth0 netns {router}"),
-        )?;
-        self.ip_in("server", "addr add 10.77.0.2/24 dev up0")?;
-        self.ip_in("server", "link set up0 up")?;
-        self.ip_in("router", "addr add 10.77.0.1/24 dev eth0")?;
-        self.ip_in("router", "link set eth0 up")?;
-        self.ip_in("router", "link add lan type bridge")?;
-        self.ip_in("router", "addr add 10.78.0.1/24 dev lan")?;
-        self.ip_in("router", "link set lan up")?;
-        for n in 1..=3 {
-            let client = format!("c{n}");
-            let mac = format!("02:00:00:00:00:0{n}");
-            self.ip_in(
-                &client,
-                &format!("link add eth0 address {mac} type veth peer name p{n} netns {router}"),
-            )?;
-            self.ip_in(&client, &format!("addr add 10.78.0.1{n}/24 dev eth0"))?;
-            self.ip_in(&client, "link set eth0 up")?;
-            self.ip_in("router", &format!("link set p{n} master lan"))?;
-            self.ip_in("router", &format!("link set p{n} up"))?;
-        }
-        Ok(())
-    }
-
-    fn ip_in(&self, part: &str, words: &str) -> Result<(), String> {
-        ip(&format!("-n {} {words}", self.name(part)))
-    }
-}
-
-impl Drop for Namespaces {
-    fn drop(&mut self) {
-        for part in ["server", "router", "c1", "c2", "c3"] {
-            let _ = ip(&format!("netns del {}", self.name(part)));
-        }
-    }
-}
-
-fn ip(words: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(words.split(' ')).output();
-    let output = output.map_err(|error| error.to_string())?;
-    let said = || {
-        format!(
-            "ip {words}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )
-    };
-    output.status.success().then_some(()).ok_or_else(said)
-}
-
-/// A program in one of the namespaces.
-fn within(namespaces: &str, part: &str, program: &str) -> Command {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", &format!("{namespaces}-{part}"), program]);
-    command
 }
 
 #[test]
 fn a_real_router_tells_three_devices_apart() {
     let what = "three devices behind a real dnsmasq";
-    if !["ip", "dnsmasq", "dig"]
-        .into_iter()
-        .all(|program| has(program, what))
-    {
+    let parts = &["server", "router", "c1", "c2", "c3"];
+    let Some(all) = Namespaces::new(what, "r", parts, &["dnsmasq", "dig"]) else {
         return;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: {what}: only root may make network namespaces");
-        return;
-    }
-    let namespaces = Namespaces(format!("sg{}", std::process::id()));
-    if let Err(why) = namespaces.build() {
-        eprintln!("SKIPPED: {what}: no network namespaces here: {why}");
-        return;
-    }
+    };
+    build(&all);
     let this = std::env::current_exe().unwrap();
-    let output = within(&namespaces.0, "server", this.to_str().unwrap())
+    let output = all
+        .command("server", this.to_str().unwrap())
         .args(["--exact", INNER, "--ignored", "--nocapture"])
-        .env(NAMESPACES, &namespaces.0)
+        .env(NAMESPACES, all.prefix())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -143,7 +84,7 @@ fn a_real_router_tells_three_devices_apart() {
 }
 
 fn dnsmasq(namespaces: &str) -> Running {
-    let child: Child = within(namespaces, "router", "dnsmasq")
+    let child: Child = command(namespaces, "router", "dnsmasq")
         .args(
             "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root"
                 .split(' '),
@@ -158,7 +99,7 @@ fn dnsmasq(namespaces: &str) -> Running {
 }
 
 fn dig(namespaces: &str, client: usize, more: &[&str]) -> String {
-    let output: Output = within(namespaces, &format!("c{client}"), "dig")
+    let output: Output = command(namespaces, &format!("c{client}"), "dig")
         .args(["@10.78.0.1", "bets.example", "+time=3", "+tries=2"])
         .args(more)
         .output()

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) listen: String,
     /// More files, by name.
     pub(crate) files: Vec<(String, String)>,
+    /// What stands in `[tls]`; with it, TLS and HTTPS are listened for.
+    pub(crate) tls: Option<String>,
 }
 
 impl Plan {
@@ -64,6 +66,17 @@ impl Plan {
             gambling: "bets.example\ncasino.example\n".to_owned(),
             listen: "127.0.0.1:0".to_owned(),
             files: Vec::new(),
+            tls: None,
+        }
+    }
+
+    /// The same with encrypted listeners, by a private authority, for
+    /// dns.school.example.
+    pub(crate) fn encrypted(upstreams: &[SocketAddr]) -> Self {
+        let tls = "private_ca = true\nname = \"dns.school.example\"\n".to_owned();
+        Self {
+            tls: Some(tls),
+            ..Self::new(upstreams)
         }
     }
 
@@ -77,8 +90,11 @@ impl Plan {
             .chain(self.ways.iter().map(|way| format!("\"{way}\"")))
             .collect();
         let (servers, upstream, listen) = (servers.join(", "), &self.upstream, &self.listen);
+        let encrypted = self.tls.as_ref().map_or(String::new(), |tls| {
+            format!("tls = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\n[tls]\n{tls}\n")
+        });
         let mut settings = format!(
-            "state_dir = \"state\"\n[listen]\ndns = [\"{listen}\"]\nmetrics = \"127.0.0.1:0\"\nthreads = 2\n\
+            "state_dir = \"state\"\n[listen]\ndns = [\"{listen}\"]\nmetrics = \"127.0.0.1:0\"\nthreads = 2\n{encrypted}\
              [upstream]\nservers = [{servers}]\n{upstream}\n"
         );
         let _ = writeln!(settings, "{}", self.tables);
@@ -200,6 +216,9 @@ pub(crate) struct School {
     /// Where else it answers.
     pub(crate) others: Vec<SocketAddr>,
     pub(crate) metrics: SocketAddr,
+    /// DNS over TLS and over HTTPS, if it listens for them.
+    pub(crate) tls: Option<SocketAddr>,
+    pub(crate) https: Option<SocketAddr>,
     stderr: Arc<Mutex<String>>,
 }
 
@@ -226,12 +245,19 @@ impl School {
         let rest = line
             .strip_prefix("answering DNS on ")
             .unwrap_or_else(|| panic!("{}", words()));
-        let (dns, metrics) = rest.split_once("; metrics on http://").unwrap();
+        let part = |start: &str| {
+            let mut parts = rest.trim().split("; ");
+            parts.find_map(|part| part.strip_prefix(start))
+        };
+        let address = |text: &str| text.split('/').next().unwrap().parse().unwrap();
+        let dns = rest.trim().split("; ").next().unwrap();
         let mut addresses: Vec<_> = dns.split(", ").map(|dns| dns.parse().unwrap()).collect();
         Self {
             dns: addresses.remove(0),
             others: addresses,
-            metrics: metrics.trim().trim_end_matches("/metrics").parse().unwrap(),
+            metrics: part("metrics on http://").map(address).unwrap(),
+            tls: part("DNS over TLS on ").map(address),
+            https: part("DNS over HTTPS on https://").map(address),
             server: Running(child),
             folder,
             stderr,

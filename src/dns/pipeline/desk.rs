@@ -7,10 +7,15 @@ use std::sync::{Arc, Mutex};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
+use crate::devices::client_id::ClientId;
+use crate::devices::edns::{KEEPALIVE, Options, PADDING};
 use crate::devices::hidden::Hidden;
 use crate::devices::identify::{Identity, identify};
+use crate::devices::inventory::Inventory;
 use crate::devices::leases::Leases;
 use crate::dns::local::Local;
+use crate::dns::question::Query;
+use crate::dns::reply::Extras;
 use crate::dns::second_look::Rebinding;
 use crate::metrics::{GroupLabel, GroupLabels, Transport};
 use crate::name::{Name, NameRef};
@@ -46,6 +51,8 @@ pub struct Desk {
     pub local: Local,
     /// Whether popular answers are asked for before they run out.
     pub prefetch: bool,
+    /// For how long a stream may be idle, in tenths of a second.
+    pub stream_idle: u16,
     /// The labels of groups in metrics.
     pub labels: Arc<GroupLabels>,
     /// Who seems to hide devices, or claims to be one. The lock is only ever
@@ -76,7 +83,7 @@ impl Checks {
 }
 
 /// Where a packet came from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct From {
     /// The sender.
     pub address: SocketAddr,
@@ -86,6 +93,18 @@ pub struct From {
     pub route: u32,
     /// Our address that it was sent to, where a socket has several.
     pub local: Option<IpAddr>,
+    /// What the stream has told of who asks; over UDP there is no such thing.
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// What a stream tells of who asks, beside the questions in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The id in the DoH path or the TLS server name.
+    pub client_id: Option<ClientId>,
+    /// Whom a listed router says it speaks for, by a PROXY header or by HTTP's
+    /// own. Nobody else's word on that may come here.
+    pub proxy_source: Option<IpAddr>,
 }
 
 /// One reading of both clocks.
@@ -105,12 +124,71 @@ impl Now {
     }
 }
 
+impl From {
+    /// Of a stream's question; the worker adds the way back.
+    #[must_use]
+    pub fn stream(address: SocketAddr, transport: Transport, origin: Option<Arc<Origin>>) -> Self {
+        Self {
+            address,
+            transport,
+            route: 0,
+            local: None,
+            origin,
+        }
+    }
+
+    /// Whose question it is: the address that a router speaks for, or else the
+    /// sender's.
+    pub(super) fn source(&self) -> IpAddr {
+        let told = self.origin.as_ref().and_then(|origin| origin.proxy_source);
+        told.unwrap_or_else(|| self.address.ip()).to_canonical()
+    }
+
+    pub(super) fn client_id(&self) -> Option<&str> {
+        let id = self.origin.as_ref()?.client_id.as_ref();
+        id.map(ClientId::as_str)
+    }
+}
+
 impl Desk {
     /// Who is behind a packet from `from` with these options.
-    pub(super) fn identify<'o>(&self, from: IpAddr, options: &'o [u8]) -> Identity<'o> {
-        let from = from.to_canonical();
-        let trusted = self.routers.iter().any(|network| network.holds(from));
-        identify(from, trusted, options, None, None)
+    pub(super) fn identify<'o>(
+        &self,
+        from: &'o From,
+        options: &'o [u8],
+        inventory: &Inventory,
+    ) -> Identity<'o> {
+        let address = from.address.ip().to_canonical();
+        let trusted = self.routers.iter().any(|network| network.holds(address));
+        let Some(origin) = &from.origin else {
+            return identify(address, trusted, options, None, None);
+        };
+        // An id that no device has is as good as none.
+        let client_id = from.client_id();
+        let client_id = client_id.filter(|id| inventory.by_client_id(id).is_some());
+        identify(address, trusted, options, client_id, origin.proxy_source)
+    }
+
+    /// Whether a device of the school asks from wherever it is: by the secret
+    /// that was issued to it, and where nobody on the way could read it.
+    pub(super) fn is_off_site(from: &From, inventory: &Inventory) -> bool {
+        let by_secret = |id| inventory.by_issued_id(id).is_some();
+        from.transport.is_encrypted() && from.client_id().is_some_and(by_secret)
+    }
+
+    /// What the client wants of a stream's reply. Over UDP neither option has a
+    /// meaning (RFC 7828 section 3.2.1, RFC 8467 section 3).
+    pub(super) fn extras(&self, query: &Query<'_>, transport: Transport) -> Extras {
+        let options = query.edns.map_or(&[][..], |edns| edns.options);
+        let has = |wanted| {
+            let mut all = Options::new(options).flatten();
+            all.any(|(code, _)| code == wanted)
+        };
+        Extras {
+            padded: transport.is_encrypted() && has(PADDING),
+            keepalive: (transport.is_message_stream() && has(KEEPALIVE))
+                .then_some(self.stream_idle),
+        }
     }
 }
 

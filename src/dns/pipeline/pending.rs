@@ -3,9 +3,10 @@
 use super::desk::From;
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
-use crate::dns::question::{LowerName, Query};
-use crate::dns::reply::{self, Asked, Ttl, ede};
+use crate::dns::question::{IN, LowerName, Query};
+use crate::dns::reply::{self, Asked, Extras, Ttl, ede};
 use crate::lists::lookup::Covering;
+use crate::name::Name;
 
 /// What to ask an upstream. Nothing of the client is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -29,14 +30,17 @@ pub struct Pending {
     pub(super) flags: u16,
     pub(super) edns: Option<bool>,
     pub(super) limit: usize,
+    extras: Extras,
     dnssec_ok: bool,
     checking_disabled: bool,
     checked: bool,
     /// The question section as it was asked, then the EDNS options.
     bytes: Box<[u8]>,
     question: usize,
-    /// What the lists said of the name, and which.
+    /// What the lists said of the asked name, and which.
     pub(super) covering: (u64, Covering),
+    /// The name that is asked for in its place: that of a safe mode.
+    instead: Option<Box<[u8]>>,
 }
 
 /// What became of a question that had to be asked on.
@@ -66,6 +70,17 @@ impl Wanted {
         };
         wanted.write(query.question);
         wanted
+    }
+
+    /// What is kept under `key`; its signatures are to be checked if `checked`.
+    #[must_use]
+    pub fn of_key(key: &Key<'_>, checked: bool) -> Self {
+        Self {
+            question: [key.name, &key.rtype.to_be_bytes(), &IN.to_be_bytes()].concat(),
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
+            checked,
+        }
     }
 
     /// What a validator needs, as upstreams have it.
@@ -99,6 +114,7 @@ impl Wanted {
             question: &self.question,
             edns: Some(true),
             limit: usize::from(u16::MAX),
+            extras: Extras::default(),
         };
         let ttl = Ttl {
             age,
@@ -154,13 +170,33 @@ impl Pending {
             flags: query.flags,
             edns: asked.edns,
             limit: asked.limit,
+            extras: asked.extras,
             dnssec_ok: key.dnssec_ok,
             checking_disabled: key.checking_disabled,
             checked,
             bytes: [query.question, options].concat().into(),
             question: query.question.len(),
             covering,
+            instead: None,
         }
+    }
+
+    /// The same, for an answer of another name.
+    pub(super) fn instead(self, name: &Name) -> Self {
+        Self {
+            instead: Some(name.as_ref().wire().into()),
+            ..self
+        }
+    }
+
+    /// Whether what is asked for is what was asked.
+    pub(super) fn asks_for_itself(&self) -> bool {
+        self.instead.is_none()
+    }
+
+    /// Whether `name` is asked for in place of what was asked.
+    pub(super) fn asks_for(&self, name: &[u8]) -> bool {
+        self.instead.as_deref() == Some(name)
     }
 
     /// What is to be asked for it, written over what was in `wanted`.
@@ -170,6 +206,10 @@ impl Pending {
         wanted.checking_disabled = self.checking_disabled;
         wanted.checked = self.checked;
         wanted.write(question);
+        if let Some(name) = &self.instead {
+            let own = wanted.name().len();
+            wanted.question.splice(..own, name.iter().copied());
+        }
     }
 
     /// What is to be asked for it.
@@ -187,6 +227,7 @@ impl Pending {
             question: self.parts().0,
             edns: self.edns,
             limit: self.limit,
+            extras: self.extras,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::metrics::{Counters, GroupLabel};
 use crate::name::NameRef;
 use crate::policy::decide::Moment;
 use crate::policy::decision::{Decision, Layer, LogLevel, Verdict};
-use crate::policy::group::{BlockedAnswer, Refusal};
+use crate::policy::group::{Ech, Refusal};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::event::Event;
 use crate::querylog::recorder::Recorder;
@@ -161,11 +161,13 @@ impl<'t> Turn<'t> {
         Step::Reply
     }
 
-    /// Whether an answer's signatures are checked here. Not while the clock is
-    /// wrong: every one would seem out of date, and nobody could look up the
-    /// time server that puts it right (R-133g).
+    /// Whether the signatures of what is kept under `key` are checked here. Not
+    /// while the clock is wrong: every one would seem out of date, and nobody
+    /// could look up the time server that puts it right (R-133g).
     pub(super) fn is_to_be_checked(&self, key: &Key<'_>) -> bool {
-        if key.checking_disabled || !self.desk.checks.include(self.name) {
+        let name = NameRef::from_wire(key.name);
+        let included = name.is_some_and(|name| self.desk.checks.include(name));
+        if key.checking_disabled || !included {
             return false;
         }
         if !self.moment.is_trusted() {
@@ -174,23 +176,55 @@ impl<'t> Turn<'t> {
         self.moment.is_trusted()
     }
 
-    /// What the lists say of an answer and, if not known yet, of the name.
-    pub(super) fn look(&self, answer: &Answer, asked: Option<Covering>) -> Memo {
+    /// What the lists say of an answer, and of the name it is the answer of.
+    pub(super) fn look_at(&self, answer: &Answer, name: NameRef<'_>) -> Memo {
         let lists = &self.policy.lists;
-        let asked = asked.unwrap_or_else(|| lists.covering(self.name));
-        Memo::of(lists, asked, answer, &self.desk.rebinding)
+        Memo::of(lists, lists.covering(name), answer, &self.desk.rebinding)
     }
 
     /// The memo of a kept answer, renewed if the lists are newer.
-    pub(super) fn memo(&self, entry: &mut Entry) -> Memo {
+    pub(super) fn memo(&self, entry: &mut Entry, name: NameRef<'_>) -> Memo {
         if let Some(memo) = entry.memo
             && memo.serial == self.policy.lists.serial
         {
             return memo;
         }
-        let memo = self.look(&entry.answer, None);
+        let memo = self.look_at(&entry.answer, name);
         entry.memo = Some(memo);
         memo
+    }
+
+    /// Whether a kept answer can serve: it is fresh, or asking for it again has
+    /// just failed.
+    pub(super) fn can_serve(&self, entry: &Entry) -> bool {
+        let now = self.now.seconds();
+        let failed_lately = || {
+            entry
+                .failed_at
+                .is_some_and(|at| now.saturating_sub(at) < STALE_RECHECK)
+        };
+        entry.is_fresh(now) || failed_lately()
+    }
+
+    /// Counts that a kept answer has served; says whether it should be asked for
+    /// again.
+    pub(super) fn served(&self, entry: &mut Entry) -> bool {
+        let now = self.now.seconds();
+        let (age, fresh) = (entry.age(now), entry.is_fresh(now));
+        entry.hits = entry.hits.saturating_add(1);
+        if fresh {
+            self.counters.cache_hits.count();
+        } else {
+            self.counters.cache_stale.count();
+        }
+        // The last tenth of its time, and somebody wants it: ask ahead.
+        let lifetime = entry.answer.lifetime;
+        let popular = entry.hits >= 3 && !entry.answer.is_failure();
+        let refresh = self.desk.prefetch && fresh && popular && age >= lifetime - lifetime / 10;
+        if refresh {
+            entry.hits = 0;
+        }
+        refresh
     }
 
     /// Answers from a kept answer if it can serve; says whether it should be
@@ -201,18 +235,13 @@ impl<'t> Turn<'t> {
         entry: &mut Entry,
         out: &mut Vec<u8>,
     ) -> Option<bool> {
-        let now = self.now.seconds();
-        let age = entry.age(now);
-        let fresh = entry.is_fresh(now);
-        let failed_lately = entry
-            .failed_at
-            .is_some_and(|at| now.saturating_sub(at) < STALE_RECHECK);
-        if !fresh && !failed_lately {
+        if !self.can_serve(entry) {
             return None;
         }
-        entry.hits = entry.hits.saturating_add(1);
-        let memo = self.memo(entry);
-        let why = match (&entry.answer, fresh) {
+        let now = self.now.seconds();
+        let age = entry.age(now);
+        let memo = self.memo(entry, self.name);
+        let why = match (&entry.answer, entry.is_fresh(now)) {
             (answer, true) if answer.is_failure() => answer.error.map(|code| Ede {
                 // What is wrong with it says more than that it is remembered.
                 code: if ede::is_bogus(code) {
@@ -227,19 +256,7 @@ impl<'t> Turn<'t> {
         };
         let settled = self.settle(first, &entry.answer, &memo, age, why, out);
         self.record(&settled);
-        if fresh {
-            self.counters.cache_hits.count();
-        } else {
-            self.counters.cache_stale.count();
-        }
-        // The last tenth of its time, and somebody wants it: ask ahead.
-        let lifetime = entry.answer.lifetime;
-        let popular = entry.hits >= 3 && !entry.answer.is_failure();
-        let refresh = self.desk.prefetch && fresh && popular && age >= lifetime - lifetime / 10;
-        if refresh {
-            entry.hits = 0;
-        }
-        Some(refresh)
+        Some(self.served(entry))
     }
 
     /// The second look, then the reply. `first` is what was decided on the
@@ -270,7 +287,24 @@ impl<'t> Turn<'t> {
             };
             return Settled::new(decision, self.source(&decision, covering));
         }
-        let ttl = Ttl {
+        let ttl = self.ttl(answer, age);
+        if found.ech && self.strips_ech() {
+            self.counters.ech_stripped.count();
+            reply::without_ech(&self.asked, answer, ttl, why, out);
+        } else {
+            reply::answer(&self.asked, answer, ttl, why, out);
+        }
+        Settled::new(decision, None)
+    }
+
+    fn strips_ech(&self) -> bool {
+        let group = self.policy.group(self.asker.group);
+        group.is_none_or(|group| group.ech == Ech::Strip)
+    }
+
+    /// How the TTLs of an answer of this age go out.
+    pub(super) fn ttl(&self, answer: &Answer, age: u32) -> Ttl {
+        Ttl {
             age,
             // One that may not be kept at all is never stale.
             least: match answer.lifetime {
@@ -278,31 +312,15 @@ impl<'t> Turn<'t> {
                 _ => 0,
             },
             most: self.until_edge().min(self.desk.max_ttl),
-        };
-        reply::answer(&self.asked, answer, ttl, why, out);
-        Settled::new(decision, None)
-    }
-
-    /// No upstream answered. The name may have been blocked while they were
-    /// asked, and then this is no failure.
-    pub(super) fn failed(&self, code: u16, out: &mut Vec<u8>) -> Settled<'t> {
-        let covering = self.policy.lists.covering(self.name);
-        let decision = self.decide(&covering);
-        if decision.verdict == Verdict::Block {
-            self.block(&decision, out);
-            return Settled::new(decision, self.source(&decision, &covering));
         }
-        reply::error(&self.asked, Rcode::ServFail, Some(why_failed(code)), out);
-        Settled::new(decision, None)
     }
 
     /// By the same rule as `why` explains it.
     pub(super) fn block(&self, decision: &Decision, out: &mut Vec<u8>) {
         let null = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
-        let group = self.policy.group(self.asker.group);
-        let answer = group.map_or(BlockedAnswer::Default, |g| g.answer);
         let for_address = matches!(self.rtype, rtype::A | rtype::AAAA);
-        let how = match answer.to_question(decision.below_too, for_address) {
+        let group = self.asker.group;
+        let how = match self.policy.refusal(group, decision, for_address) {
             Refusal::Nxdomain => Blocked::Nxdomain,
             Refusal::Nodata => Blocked::Nodata,
             Refusal::Null => Blocked::Addresses(&null),

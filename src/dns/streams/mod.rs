@@ -7,119 +7,36 @@
 //! that dribbles is closed, and a client that does not read its replies blocks
 //! nobody but itself.
 
+pub mod certificate;
+pub mod doorkeeper;
+pub mod https;
+pub mod proxy;
+pub mod request;
 pub mod tcp;
+pub mod tls;
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+pub use self::doorkeeper::{Admission, Doorkeeper, Limits};
+
 use super::mailbox::{Mail, Mailbox};
+use super::pipeline::From;
 use super::upstream::DEADLINE;
-use crate::metrics::Transport;
-use crate::policy::group::Network;
 
 /// In so long every question has an answer, if only that there is none.
 const LAST_ANSWERS: Duration = Duration::from_millis(DEADLINE + 200);
-
-/// How much streams may hold.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Streams open at once.
-    pub streams: usize,
-    /// Streams of one client open at once.
-    pub per_client: usize,
-    /// Clients that stand for many, and so have no limit of their own.
-    pub routers: Vec<Network>,
-    /// Questions of one stream under way at once.
-    pub pipeline: usize,
-    /// How long a stream may be idle.
-    pub idle: Duration,
-}
-
-/// Who holds how many streams.
-pub struct Doorkeeper {
-    limits: Limits,
-    all: Arc<Semaphore>,
-    by_client: Mutex<HashMap<IpAddr, usize>>,
-    workers: Vec<Mailbox>,
-    next: AtomicUsize,
-}
-
-/// Leave to hold one stream open; given back when dropped.
-pub struct Admission {
-    doorkeeper: Arc<Doorkeeper>,
-    client: IpAddr,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Doorkeeper {
-    /// One for all listeners of a process.
-    #[must_use]
-    pub fn new(limits: Limits, workers: Vec<Mailbox>) -> Arc<Self> {
-        Arc::new(Self {
-            all: Arc::new(Semaphore::new(limits.streams)),
-            by_client: Mutex::default(),
-            workers,
-            next: AtomicUsize::new(0),
-            limits,
-        })
-    }
-
-    /// Lets a client open one more stream, or not.
-    #[must_use]
-    pub fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Admission> {
-        let client = client.to_canonical();
-        let place = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let mut by_client = self
-            .by_client
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let held = by_client.entry(client).or_insert(0);
-        let many = self
-            .limits
-            .routers
-            .iter()
-            .any(|router| router.holds(client));
-        if !many && *held >= self.limits.per_client {
-            return None;
-        }
-        *held += 1;
-        Some(Admission {
-            doorkeeper: Arc::clone(self),
-            client,
-            _place: place,
-        })
-    }
-
-    fn worker(&self) -> Option<&Mailbox> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.workers.get(turn % self.workers.len().max(1))
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let by_client = &self.doorkeeper.by_client;
-        let mut by_client = by_client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = by_client.get_mut(&self.client) {
-            *held -= 1;
-            if *held == 0 {
-                by_client.remove(&self.client);
-            }
-        }
-    }
-}
+/// Octets of replies that are written in one go, if so many are ready.
+const TOGETHER: usize = 16 << 10;
 
 /// Serves one stream of length-prefixed messages (RFC 1035 section 4.2.2)
 /// until it ends.
-pub async fn serve<S>(stream: S, from: SocketAddr, transport: Transport, leave: Admission)
+pub async fn serve<S>(stream: S, from: From, leave: Admission)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -132,7 +49,6 @@ where
     let under_way = Arc::new(Semaphore::new(limits.pipeline.max(1)));
     let asker = Asker {
         from,
-        transport,
         worker,
         replies,
         under_way: Arc::clone(&under_way),
@@ -153,8 +69,7 @@ where
 }
 
 struct Asker<'w> {
-    from: SocketAddr,
-    transport: Transport,
+    from: From,
     worker: &'w Mailbox,
     replies: Sender<Vec<u8>>,
     under_way: Arc<Semaphore>,
@@ -180,8 +95,7 @@ impl Asker<'_> {
             permit.forget();
             let posted = self.worker.post(Mail::Question {
                 packet,
-                from: self.from,
-                transport: self.transport,
+                from: self.from.clone(),
                 replies: self.replies.clone(),
             });
             if !posted {
@@ -213,18 +127,30 @@ async fn write<S: AsyncWrite>(
     patience: Duration,
 ) {
     while let Some(reply) = outbox.recv().await {
-        under_way.add_permits(1);
-        let Ok(length @ 1..) = u16::try_from(reply.len()) else {
-            continue;
+        let mut framed = Vec::with_capacity(reply.len() + 2);
+        let mut next = Some(reply);
+        // All that are ready in one piece: each write is a call of the kernel
+        // and, under TLS, a record.
+        while let Some(reply) = next {
+            under_way.add_permits(1);
+            if let Ok(length @ 1..) = u16::try_from(reply.len()) {
+                framed.extend_from_slice(&length.to_be_bytes());
+                framed.extend_from_slice(&reply);
+            }
+            next = if framed.len() < TOGETHER {
+                outbox.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        let writing = async {
+            writer.write_all(&framed).await?;
+            // TLS may keep the last of it back.
+            writer.flush().await
         };
-        // In one piece: two small writes would wait for an acknowledgement.
-        let framed = [&length.to_be_bytes()[..], &reply].concat();
-        if !matches!(
-            timeout(patience, writer.write_all(&framed)).await,
-            Ok(Ok(()))
-        ) {
+        if !matches!(timeout(patience, writing).await, Ok(Ok(()))) {
             return;
         }
     }
-    let _ = writer.shutdown().await;
+    let _ = timeout(patience, writer.shutdown()).await;
 }

@@ -1,0 +1,90 @@
+//! `[tls]`: what the encrypted listeners show and how they are called.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::read::{any_name, socket, values};
+use crate::document::{Placed, Table};
+use crate::name::Name;
+
+const PATH: &str = "/dns-query";
+
+/// `[tls]`: what the encrypted listeners show and how they are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// Whether a certificate is made here instead, by an authority of our own.
+    pub private_ca: bool,
+    /// The resolver's own name, as its certificate has it.
+    pub name: Option<Name>,
+    /// The path of DNS over HTTPS.
+    pub path: String,
+}
+
+pub(super) fn read(table: Table<'_>) -> Tls {
+    let file = |key| table.string(key).filter(|file| !file.value.is_empty());
+    let (certificate, key) = (file("certificate"), file("key"));
+    match (&certificate, &key) {
+        (Some(file), None) => table.complain_at(&file.place, "`certificate` needs `key` beside it"),
+        (None, Some(file)) => table.complain_at(&file.place, "`key` needs `certificate` beside it"),
+        _ => {}
+    }
+    let private_ca = table.boolean("private_ca");
+    if let (Some(made), Some(_)) = (private_ca.as_ref().filter(|made| made.value), &certificate) {
+        let message = "`private_ca` makes a certificate, and `certificate` has one: choose";
+        table.complain_at(&made.place, message);
+    }
+    let name = table.parsed("name", |text| match text {
+        "" => Ok(None),
+        text => any_name(text).map(Some),
+    });
+    let path = table.parsed("path", path);
+    let tls = Tls {
+        certificate: certificate.map(|file| file.value.into()),
+        key: key.map(|file| file.value.into()),
+        private_ca: private_ca.is_some_and(|made| made.value),
+        name: name.and_then(|name| name.value),
+        path: path.map_or_else(|| PATH.to_owned(), |path| path.value),
+    };
+    table.finish();
+    tls
+}
+
+impl Tls {
+    /// Whether there is something to show.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.private_ca || self.certificate.is_some()
+    }
+}
+
+/// The addresses of an encrypted listener, of which none may be without a
+/// certificate.
+pub(super) fn listeners(listen: &Table<'_>, key: &'static str, tls: &Tls) -> Vec<SocketAddr> {
+    let all = listen.parsed_list(key, socket).unwrap_or_default();
+    if let Some(first) = all.first().filter(|_| !tls.has_certificate()) {
+        complain_of_none(listen, key, first);
+    }
+    values(all)
+}
+
+fn complain_of_none(listen: &Table<'_>, key: &str, first: &Placed<SocketAddr>) {
+    let message = format!(
+        "`{key}` has nothing to show: it needs `certificate` and `key` in [tls], or `private_ca = true`"
+    );
+    listen.complain_at(&first.place, message);
+}
+
+/// A path that needs no escape, and has room for a device's id behind it.
+fn path(text: &str) -> Result<String, String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let fits = text.starts_with('/') && !text.ends_with('/') && text.len() <= 200;
+    if fits && !text.contains("//") && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "\"{text}\" is not a path; write it like \"{PATH}\""
+    ))
+}

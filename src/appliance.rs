@@ -39,7 +39,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::crew::{Crew, anchors, servers, start_workers, trust};
+use self::crew::{Crew, anchors, recursion, servers, start_workers, trust};
 use self::encrypted::Encrypted;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
@@ -119,6 +119,7 @@ async fn run(
         Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
     let servers = Arc::new(servers(settings)?);
     let trust = trust(settings, Arc::clone(&desk.live))?;
+    let recursion = recursion(settings)?;
     let anchors = anchors(settings)?;
     let (asks, for_lines) = lines::channel();
     let states = States::new(&servers);
@@ -129,7 +130,12 @@ async fn run(
     // It ends with the workers.
     validation::start(std::mem::take(&mut crew.cases), anchors)?;
     let writer = start_writer(settings, zone, std::mem::take(&mut crew.outlets))?;
-    tokio::spawn(lines::run(for_lines, servers, trust, states.clone()));
+    tokio::spawn(lines::run(
+        for_lines,
+        servers,
+        (trust, recursion),
+        states.clone(),
+    ));
     let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
     for listener in listeners {
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));

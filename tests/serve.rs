@@ -25,6 +25,7 @@ mod identities;
 mod peers;
 mod places;
 mod proxies;
+mod recursion;
 pub(crate) mod reload;
 mod routers;
 mod rows;

@@ -20,6 +20,7 @@ use crate::dns::cache::{self, Cache};
 use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::{Desk, Pipeline};
 use crate::dns::upstream::lines::Ask;
+use crate::dns::upstream::lines::recurse::Recursion;
 use crate::dns::upstream::lines::trust::Trust;
 use crate::dns::upstream::validation::anchors::Anchors;
 use crate::dns::upstream::validation::{self, Case};
@@ -29,7 +30,7 @@ use crate::limiter::Limiter;
 use crate::metrics::Counters;
 use crate::policy::Policy;
 use crate::querylog::recorder::{Outlet, RING_BYTES, Recorder, recorder};
-use crate::settings::{Scheme, Settings, UpstreamAddress};
+use crate::settings::{Mode, Scheme, Settings, UpstreamAddress};
 
 /// One worker's ends of the channels, before it is made.
 pub(super) struct Crew {
@@ -134,10 +135,14 @@ pub(super) fn servers(settings: &Settings) -> anyhow::Result<Servers> {
             .map(index)
             .collect::<anyhow::Result<Vec<_>>>()
     };
-    let default = indices(&settings.upstream.servers)?;
+    let mut default = indices(&settings.upstream.servers)?;
     let zones = settings.upstream.zones.iter();
     let zones = zones.map(|zone| Ok((zone.name.clone(), indices(&zone.servers)?)));
     let zones = zones.collect::<anyhow::Result<Vec<_>>>()?;
+    if settings.upstream.mode == Mode::Recurse {
+        default = vec![servers.all.len()];
+        servers.all.push(Server::recursion());
+    }
     Ok(Servers {
         default,
         zones,
@@ -194,4 +199,24 @@ pub(super) fn anchors(settings: &Settings) -> anyhow::Result<Anchors> {
     let text = file.map(std::fs::read_to_string).transpose();
     let text = text.with_context(told)?;
     Anchors::new(text.as_deref()).with_context(told)
+}
+
+/// Who finds names from the root down, if that is wanted.
+pub(super) fn recursion(settings: &Settings) -> anyhow::Result<Option<Recursion>> {
+    if settings.upstream.mode == Mode::Forward {
+        return Ok(None);
+    }
+    let file = settings.upstream.root_hints.as_deref();
+    let told = || {
+        format!(
+            "upstream.root_hints {}",
+            file.unwrap_or(Path::new("")).display()
+        )
+    };
+    let text = file.map(std::fs::read_to_string).transpose();
+    let text = text.with_context(told)?;
+    let private = &settings.upstream.private_servers;
+    Ok(Some(
+        Recursion::new(text.as_deref(), private).with_context(told)?,
+    ))
 }

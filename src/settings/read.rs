@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use super::{
     Answers, BLOCK_TTL, BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
     ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
-    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding,
-    Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE,
-    THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
+    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
+    Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
+    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -34,6 +34,7 @@ const ALLOW: [&str; 7] = [
     "fc00::/7",
     "fe80::/10",
 ];
+const MODES: [(&str, Mode); 2] = [("forward", Mode::Forward), ("recurse", Mode::Recurse)];
 const DNSSEC: [(&str, Dnssec); 3] = [
     ("off", Dnssec::Off),
     ("process", Dnssec::Process),
@@ -45,8 +46,8 @@ const LEASE_FORMATS: [(&str, Format); 3] = [
     ("isc", Format::Isc),
 ];
 /// Nobody may think that everything is encrypted while lists' hosts are not.
-const NO_LIST_RESOLVER: &str = "every server is encrypted, but the lists' own hosts are asked for \
-    in plain; say of whom under [refresh], such as resolvers = [\"9.9.9.9\"]";
+const NO_LIST_RESOLVER: &str = "there is no plain server here, and the lists' own hosts are asked \
+    for in plain; say of whom under [refresh], such as resolvers = [\"9.9.9.9\"]";
 /// Longest contact text: it travels in every blocked answer to those who ask.
 const MAX_CONTACT: usize = 100;
 
@@ -86,7 +87,9 @@ impl Settings {
             refresh: read_refresh(section("refresh")),
             querylog: read_querylog(section("querylog")),
         };
-        if !settings.upstream.servers.is_empty() && settings.list_resolvers().is_empty() {
+        let recurses = settings.upstream.mode == Mode::Recurse;
+        let asks = recurses || !settings.upstream.servers.is_empty();
+        if asks && settings.list_resolvers().is_empty() {
             root.complain_at(&whom, NO_LIST_RESOLVER);
         }
         root.finish();
@@ -167,8 +170,18 @@ fn allowed_network(text: &str) -> Result<Network, String> {
 
 fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
     let servers = read_servers(&table, listen);
-    if servers.as_ref().is_some_and(Vec::is_empty) && table.strings("servers").is_empty() {
-        table.complain("`servers` is empty: nothing could be looked up");
+    let mode = table
+        .choice("mode", &MODES)
+        .map_or(Mode::Forward, |m| m.value);
+    let is_empty = table.strings("servers").is_empty();
+    match (mode, &servers) {
+        (Mode::Forward, Some(servers)) if servers.is_empty() && is_empty => {
+            table.complain("`servers` is empty: nothing could be looked up");
+        }
+        (Mode::Recurse, Some(_)) if !is_empty => {
+            table.complain("`mode` is \"recurse\", which asks no `servers`; leave them out");
+        }
+        _ => {}
     }
     let zones = table.tables("zones").into_iter().filter_map(|zone| {
         let name = needed(&zone, "name", zone.parsed("name", any_name));
@@ -186,7 +199,17 @@ fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
     let upstream = Upstream {
         zones: zones.collect(),
         ca_file: file(&table, "ca_file"),
-        servers: or_default(servers, &SERVERS),
+        mode,
+        root_hints: file(&table, "root_hints"),
+        private_servers: values(
+            table
+                .parsed_list("private_servers", Network::parse)
+                .unwrap_or_default(),
+        ),
+        servers: match mode {
+            Mode::Forward => or_default(servers, &SERVERS),
+            Mode::Recurse => Vec::new(),
+        },
         dnssec: dnssec.map_or(Dnssec::Process, |d| d.value),
         trust_anchor_file: file(&table, "trust_anchor_file"),
         max_outstanding: number(&table, "max_outstanding", MAX_OUTSTANDING),

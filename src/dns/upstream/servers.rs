@@ -1,6 +1,6 @@
 //! Who is asked for what, and how.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
 
@@ -21,6 +21,21 @@ pub struct Server {
     pub label: Box<str>,
 }
 
+impl Server {
+    /// What stands for the servers of the root and of everybody.
+    #[must_use]
+    pub fn recursion() -> Self {
+        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self {
+            address: nowhere,
+            way: Way::Recursion,
+            certificate: ServerName::from(nowhere.ip()),
+            path: Box::default(),
+            label: "recursion".into(),
+        }
+    }
+}
+
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -34,6 +49,8 @@ pub enum Way {
     Https,
     /// QUIC (RFC 9250).
     Quic,
+    /// Not one server: the names' own are asked, from the root's down.
+    Recursion,
 }
 
 impl Way {

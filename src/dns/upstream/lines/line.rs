@@ -347,6 +347,7 @@ fn pause(failures: u32) -> Duration {
 async fn dial(server: &Server, trust: &Trust) -> io::Result<Session> {
     Ok(match server.way {
         Way::Udp | Way::Tcp => Session::Framed(framed::dial(server).await?),
+        Way::Recursion => return Err(io::ErrorKind::Unsupported.into()),
         Way::Tls => Session::Framed(framed::dial_tls(server, trust).await?),
         Way::Https => Session::Https(https::dial(server, trust).await?),
         Way::Quic => Session::Quic(quic::dial(server, trust).await?),

@@ -5,6 +5,7 @@
 //! hands a question over and gets the answer in its mailbox. Each server has one
 //! [`line`] of at most two connections, over which many questions are under way
 //! at a time; [`framed`], [`https`] and [`quic`] are what can stand at its end.
+//! [`recurse`] asks nobody in particular, and is spoken to like the others.
 //!
 //! Bytes go in and come out as the worker wrote them: nothing is decoded, and
 //! nothing is retried elsewhere, because which server to ask is the worker's to
@@ -16,6 +17,7 @@ mod framed;
 mod https;
 mod line;
 mod quic;
+pub mod recurse;
 mod streams;
 pub mod trust;
 
@@ -27,6 +29,7 @@ use tokio::sync::mpsc;
 
 use self::errand::Errand;
 use self::line::Line;
+use self::recurse::Recursion;
 use self::trust::Trust;
 use super::servers::{Server, Servers, Way};
 use crate::dns::mailbox::Mailbox;
@@ -86,7 +89,8 @@ impl States {
     #[must_use]
     pub fn new(servers: &Servers) -> Self {
         let state = |server: &Server| {
-            (server.way != Way::Udp).then(|| State {
+            let has_line = !matches!(server.way, Way::Udp | Way::Recursion);
+            has_line.then(|| State {
                 label: server.label.clone(),
                 is_up: AtomicBool::new(true),
             })
@@ -117,13 +121,17 @@ pub fn channel() -> (mpsc::Sender<Ask>, mpsc::Receiver<Ask>) {
 pub async fn run(
     mut asks: mpsc::Receiver<Ask>,
     servers: Arc<Servers>,
-    trust: Trust,
+    (trust, recursion): (Trust, Option<Recursion>),
     states: States,
 ) {
     let open = |(index, server): (usize, &Server)| {
         let (sender, errands) = mpsc::channel(LINE_QUEUE);
-        let line = Line::new(index, server.clone(), trust.clone(), states.clone());
-        tokio::spawn(line.run(errands));
+        if let (Way::Recursion, Some(recursion)) = (server.way, &recursion) {
+            tokio::spawn(recurse::run(errands, recursion.clone()));
+        } else {
+            let line = Line::new(index, server.clone(), trust.clone(), states.clone());
+            tokio::spawn(line.run(errands));
+        }
         sender
     };
     let lines: Vec<_> = servers.all.iter().enumerate().map(open).collect();

@@ -18,6 +18,7 @@
 mod certificate;
 mod crew;
 mod encrypted;
+mod endpoints;
 mod listen;
 pub mod private_ca;
 mod probe;
@@ -41,6 +42,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::crew::{Crew, anchors, recursion, servers, start_workers, trust};
 use self::encrypted::Encrypted;
+use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -112,8 +114,9 @@ async fn run(
     let zone = configuration.document.zone.clone();
     let labels = Arc::new(GroupLabels::default());
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
-    let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
     let encrypted = Encrypted::listen(settings)?;
+    let bound = encrypted.as_bound(settings);
+    let desk = desk(&bound, activation.live(), Arc::clone(&leases), &labels)?;
     let keeper = encrypted.keeper(settings);
     let housekeeping =
         Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
@@ -303,7 +306,8 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
             .with_context(|| format!("the zone file {}", zone.file.display()))?;
         zones.push((zone.name.clone(), text));
     }
-    Ok(Local::new(&records, &zones, forwarded)?)
+    let local = Local::new(&records, &zones, forwarded)?;
+    Ok(local.with_endpoints(&endpoints(settings))?)
 }
 
 /// The thread that writes the query log.

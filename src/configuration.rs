@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::devices::inventory::{COLUMNS, Inventory};
+use crate::dns::streams::certificate::Pair;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
@@ -79,6 +80,7 @@ impl Configuration {
         });
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
+            warnings.extend(unusable_certificate(settings));
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
@@ -302,6 +304,23 @@ fn missing_files(settings: &Settings, wrong: &mut Vec<Complaint>, odd: &mut Vec<
             odd.push(about(SETTINGS, message));
         }
     }
+}
+
+/// The resolver starts without a certificate too, and looks for it again and
+/// again; but whoever checks wants to know.
+fn unusable_certificate(settings: &Settings) -> Option<Complaint> {
+    let (certificate, key) = (
+        settings.tls.certificate.as_ref()?,
+        settings.tls.key.as_ref()?,
+    );
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let pair = || {
+        let (chain, key) = (read(certificate)?, read(key)?);
+        Pair::read(&chain, &key).map_err(|error| format!("{}: {error}", certificate.display()))
+    };
+    let why = pair().err()?;
+    Some(about(SETTINGS, format!("no encrypted DNS: {why}")))
 }
 
 fn pages_without_address(

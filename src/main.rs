@@ -13,7 +13,9 @@ use schoolgate::dns::upstream::TALKATIVE;
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
+use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -59,6 +61,10 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Write what makes a device ask this resolver wherever it is
+    Profile(ProfileArgs),
+    /// Ask from a client's place what gets through
+    Selftest(SelftestArgs),
 }
 
 fn main() -> ExitCode {
@@ -128,6 +134,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Verb::Lists { json } => {
             report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
         }
+        Verb::Selftest(args) => {
+            let passed = selftest(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!passed));
+        }
         Verb::Log(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
             let folder = configuration.settings.state_dir.join("querylog");
@@ -135,6 +145,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::Profile(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let notes = &mut io::stderr();
+            return profile(&args, &configuration, rand::random(), out, notes);
         }
     }
     Ok(0)

@@ -63,6 +63,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
             "settings",
             "policy",
             "devices/inventory",
+            "dns/streams/certificate",
             "lists/lookup",
             "lists/source",
         ],
@@ -101,7 +102,10 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 const ONLY_IN: [(&str, &[&str]); 7] = [
     ("live.swap(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
-    ("hickory_", &["dns/local", "dns/upstream", "lists/outside"]),
+    (
+        "hickory_",
+        &["dns/local", "dns/upstream", "lists/outside", "selftest/ask"],
+    ),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),
     (
@@ -122,7 +126,9 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
             "lists/sample",
             "lists/source",
             "lists/store",
+            "profile",
             "querylog",
+            "selftest/record",
             "settings",
         ],
     ),

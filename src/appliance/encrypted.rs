@@ -30,6 +30,14 @@ impl Encrypted {
         })
     }
 
+    /// The settings with every port of these listeners a real one.
+    pub(super) fn as_bound(&self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        settings.listen.tls = self.tls.iter().map(|(address, _)| *address).collect();
+        settings.listen.https = self.https.iter().map(|(address, _)| *address).collect();
+        settings
+    }
+
     /// Whoever looks after the certificate, if one is needed.
     pub(super) fn keeper(&self, settings: &Settings) -> Option<Keeper> {
         let is_needed = !self.tls.is_empty() || !self.https.is_empty();

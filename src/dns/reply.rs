@@ -85,6 +85,26 @@ pub mod ede {
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
     pub const NETWORK_ERROR: u16 = 23;
 
+    /// All of them, rising: what RESINFO says of us (RFC 9606).
+    pub const SENT: [u16; 16] = [
+        OTHER,
+        STALE_ANSWER,
+        FORGED_ANSWER,
+        DNSSEC_BOGUS,
+        SIGNATURE_EXPIRED,
+        SIGNATURE_NOT_YET_VALID,
+        RRSIGS_MISSING,
+        NSEC_MISSING,
+        CACHED_ERROR,
+        NOT_READY,
+        BLOCKED,
+        CENSORED,
+        PROHIBITED,
+        STALE_NXDOMAIN,
+        NO_REACHABLE_AUTHORITY,
+        NETWORK_ERROR,
+    ];
+
     /// Whether an answer came and its signatures are not in order.
     #[must_use]
     pub fn is_bogus(code: u16) -> bool {

@@ -20,8 +20,13 @@ pub const SHIPPED: &str = include_str!("../../blocklists/sources.toml");
 
 /// The lists that come with the program, by the names `shipped` calls them:
 /// in force where nothing can be fetched, and as new as the program.
-const SHIPPED_LISTS: [(&str, &str); 1] =
-    [("bypass.txt", include_str!("../../blocklists/bypass.txt"))];
+const SHIPPED_LISTS: [(&str, &str); 2] = [
+    ("bypass.txt", include_str!("../../blocklists/bypass.txt")),
+    (
+        "search-no-safesearch.txt",
+        include_str!("../../blocklists/search-no-safesearch.txt"),
+    ),
+];
 
 /// Most sources one file may name: entries point to them with 16 bits, and a
 /// thousand is already more than anyone keeps an eye on.

@@ -48,7 +48,7 @@ const ZONES: [(&str, Signed); 7] = [
     ("plain", Signed::NeedNot),
 ];
 
-fn run(folder: &Path, program: &str, args: &[&str]) -> String {
+pub(super) fn run(folder: &Path, program: &str, args: &[&str]) -> String {
     let output = Command::new(program)
         .args(args)
         .current_dir(folder)
@@ -117,7 +117,7 @@ fn zone_text(origin: &str, records: &str) -> String {
     )
 }
 
-fn new_key(folder: &Path, zone: &str) -> String {
+pub(super) fn new_key(folder: &Path, zone: &str) -> String {
     run(
         folder,
         "ldns-keygen",
@@ -206,19 +206,19 @@ fn unbound(folder: &Path, address: SocketAddr, zones: SocketAddr) -> Running {
 
 /// Bits of a question: AD and CD in the header, DO in the OPT record.
 #[derive(Clone, Copy, Default)]
-struct Bits {
+pub(super) struct Bits {
     ad: bool,
     cd: bool,
     dnssec_ok: bool,
 }
 
-const AD: Bits = Bits {
+pub(super) const AD: Bits = Bits {
     ad: true,
     cd: false,
     dnssec_ok: false,
 };
 
-fn ask(school: &School, name: &str, rtype: u16, bits: Bits) -> Reply {
+pub(super) fn ask(school: &School, name: &str, rtype: u16, bits: Bits) -> Reply {
     let mut packet = wire::question(7, name, rtype);
     packet[3] |= u8::from(bits.ad) << 5 | u8::from(bits.cd) << 4;
     let flags = packet.len() - 4;

@@ -110,11 +110,9 @@ fn takers(ports: &[u16]) {
             }
         });
         // One for each address, so that it answers from where it was asked.
-        for address in [KNOWN, UNKNOWN, SCHOOL].concat() {
+        for address in [KNOWN, UNKNOWN].concat() {
             let address: IpAddr = address.parse().unwrap();
-            let Ok(socket) = UdpSocket::bind((address, *port)) else {
-                continue;
-            };
+            let socket = UdpSocket::bind((address, *port)).unwrap();
             std::thread::spawn(move || {
                 let mut packet = [0; 64];
                 while let Ok((length, from)) = socket.recv_from(&mut packet) {
@@ -208,7 +206,10 @@ fn start(all: &Namespaces) -> School {
     let upstream = SocketAddr::new(KNOWN[0].parse().unwrap(), 53);
     let mut plan = Plan::new(&[upstream]);
     let [v4, v6] = SCHOOL;
-    plan.listen = format!("{v4}:53\", \"[{v6}]:53");
+    let at = |port| format!("{v4}:{port}\", \"[{v6}]:{port}");
+    let [dns, tls, https] = [53, 853, 443].map(at);
+    plan.listen = format!("{dns}\"]\ntls = [\"{tls}\"]\nhttps = [\"{https}");
+    plan.tables += "[tls]\nprivate_ca = true\nname = \"dns.school.example\"\n";
     POLICY.clone_into(&mut plan.policy);
     let folder = plan.write();
     folder.refresh();
@@ -224,13 +225,12 @@ fn start(all: &Namespaces) -> School {
 fn with_the_shipped_rules_there_is_no_way_round_that_they_speak_of() {
     let what = "firewall rules on a router";
     let parts = &["client", "router", "school", "internet"];
-    let Some(all) = Namespaces::new(what, "f", parts, &["nft", "dig", "sysctl"]) else {
+    let Some(all) = Namespaces::new(what, "f", parts, &["nft", "dig", "kdig", "sysctl"]) else {
         return;
     };
     build(&all);
     let internet = resolvers(&all);
     all.inside("internet", || takers(&PORTS));
-    all.inside("school", || takers(&[853, 443]));
     let school = start(&all);
     // Without the rules everything is open: what is closed later, they close.
     for address in [KNOWN, UNKNOWN].concat() {
@@ -244,8 +244,10 @@ fn with_the_shipped_rules_there_is_no_way_round_that_they_speak_of() {
             assert_eq!(fate, [Fate::Passes; 2], "{address} {port} before");
         }
     }
+    assert_eq!(selftest(&all), ["failed"; 8]);
     let mut open = open_connection(&all, KNOWN[0], 443);
     load_rules(&all);
+    assert_eq!(selftest(&all), ["ok"; 8]);
 
     let asked = |name: &str| internet.iter().map(|u| u.count(name)).sum::<usize>();
     let before = asked("bets.example");
@@ -260,6 +262,24 @@ fn with_the_shipped_rules_there_is_no_way_round_that_they_speak_of() {
         .and_then(|()| open.read(&mut [0; 1]));
     assert_eq!(sent.unwrap_err().kind(), ErrorKind::ConnectionReset);
     the_log_knows_the_client(&school.stop());
+}
+
+/// What a selftest on the client says of each other resolver, asked plainly and
+/// by TLS.
+fn selftest(all: &Namespaces) -> Vec<String> {
+    let mut command = all.command("client", super::school::PROGRAM);
+    command.args(["selftest", "--json", "--server", SCHOOL[0]]);
+    for address in [KNOWN, UNKNOWN].concat() {
+        command.args(["--outside", address]);
+    }
+    let output = command.args(["--config", "/none"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let checks = document["checks"].as_array().unwrap().iter();
+    let outside = checks.filter(|check| check["id"].as_str().unwrap().starts_with("outside"));
+    outside
+        .map(|check| check["result"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn open_connection(all: &Namespaces, address: &str, port: u16) -> TcpStream {
@@ -312,9 +332,18 @@ fn what_is_no_dns_passes(all: &Namespaces) {
     }
     // The school's own encrypted DNS.
     for address in SCHOOL {
-        for port in [853, 443] {
-            let fate = attempt(all, address, port);
-            assert_eq!(fate, [Fate::Passes; 2], "{address} {port}");
+        for transport in ["+tls", "+https"] {
+            let server = format!("@{address}");
+            let mut kdig = all.command("client", "kdig");
+            let output = kdig
+                .args([&server, transport, "bets.example"])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                said.contains("status: NXDOMAIN"),
+                "{server} {transport}: {said}"
+            );
         }
     }
 }

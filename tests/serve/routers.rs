@@ -8,13 +8,12 @@ use std::process::{Child, Output, Stdio};
 
 use super::eventually;
 use super::namespaces::{Namespaces, command};
-use super::school::{Client, Plan, Running};
+use super::school::{Client, PROGRAM, Plan, Running};
 use super::upstream::Upstream;
 use super::wire::{self, Reply};
 
 /// Tells the inner test how its namespaces are called.
 const NAMESPACES: &str = "SCHOOLGATE_TEST_NAMESPACES";
-const INNER: &str = "serve::routers::inside";
 
 const POLICY: &str = r#"
 school = "Test"
@@ -32,6 +31,8 @@ answer = "null"
 block = ["gambling", "social_media"]
 answer = "nodata"
 "#;
+const STRIPPING: &str = "--strip-mac --strip-subnet";
+const LEAKY: &str = "--port=54";
 const DEVICES: &str = "id,name,mac,ip,group,owner,kind
 tablet,Tablet 1,02:00:00:00:00:01,,pupil,Class 3,tablet
 laptop,Laptop 2,02:00:00:00:00:02,,staff,Ms Gray,laptop
@@ -59,18 +60,18 @@ fn build(all: &Namespaces) {
     }
 }
 
-#[test]
-fn a_real_router_tells_three_devices_apart() {
-    let what = "three devices behind a real dnsmasq";
+/// Runs a test of this file in the server's namespace.
+fn in_namespaces(what: &str, tag: &str, inner: &str) {
     let parts = &["server", "router", "c1", "c2", "c3"];
-    let Some(all) = Namespaces::new(what, "r", parts, &["dnsmasq", "dig"]) else {
+    let Some(all) = Namespaces::new(what, tag, parts, &["dnsmasq", "dig"]) else {
         return;
     };
     build(&all);
     let this = std::env::current_exe().unwrap();
     let output = all
         .command("server", this.to_str().unwrap())
-        .args(["--exact", INNER, "--ignored", "--nocapture"])
+        .args(["--exact", &format!("serve::routers::{inner}")])
+        .args(["--ignored", "--nocapture"])
         .env(NAMESPACES, all.prefix())
         .output()
         .unwrap();
@@ -83,14 +84,28 @@ fn a_real_router_tells_three_devices_apart() {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-fn dnsmasq(namespaces: &str) -> Running {
+#[test]
+fn a_real_router_tells_three_devices_apart() {
+    in_namespaces("three devices behind a real dnsmasq", "r", "inside");
+}
+
+#[test]
+fn a_real_router_that_lets_options_through_is_found() {
+    let what = "a selftest behind a real dnsmasq";
+    in_namespaces(what, "s", "selftest_behind_a_router");
+}
+
+/// A router that strips what its clients say of themselves, and on port 54 one
+/// that does not.
+fn dnsmasq(namespaces: &str, more: &str) -> Running {
     let child: Child = command(namespaces, "router", "dnsmasq")
         .args(
             "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root"
                 .split(' '),
         )
         .args("--pid-file= --server=10.77.0.2 --interface=lan --bind-interfaces".split(' '))
-        .args("--add-mac --strip-mac --add-subnet=32,128 --strip-subnet --cache-size=0".split(' '))
+        .args("--add-mac --add-subnet=32,128 --cache-size=0".split(' '))
+        .args(more.split(' '))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -120,7 +135,7 @@ fn inside() {
     plan.policy = POLICY.to_owned();
     plan.devices = DEVICES.to_owned();
     let school = plan.start();
-    let _router = dnsmasq(&namespaces);
+    let _router = dnsmasq(&namespaces, STRIPPING);
     eventually("the router to be up", || {
         dig(&namespaces, 1, &["+time=1"])
             .contains("status: NXDOMAIN")
@@ -175,4 +190,46 @@ fn inside() {
             "tablet 02:00:00:00:00:01 10.78.0.11 block",
         ]
     );
+}
+
+#[test]
+#[ignore = "run by the one above, in the server's namespace"]
+fn selftest_behind_a_router() {
+    let Ok(namespaces) = std::env::var(NAMESPACES) else {
+        return;
+    };
+    let upstream = Upstream::plain();
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.listen = "10.77.0.2:53".to_owned();
+    plan.tables = "[clients]\nrouters = [\"10.77.0.1\"]\n".to_owned();
+    POLICY.clone_into(&mut plan.policy);
+    DEVICES.clone_into(&mut plan.devices);
+    let school = plan.start();
+    let _routers = [STRIPPING, LEAKY].map(|more| dnsmasq(&namespaces, more));
+    for port in ["53", "54"] {
+        eventually("the router to be up", || {
+            dig(&namespaces, 1, &["-p", port, "+time=1"])
+                .contains("status: NXDOMAIN")
+                .then_some(())
+        });
+    }
+    // A pupil's tablet says that it is a teacher's laptop.
+    let identity = |server: &str| {
+        let output = command(&namespaces, "c1", PROGRAM)
+            .args(["selftest", "--json", "--no-outside", "--server", server])
+            .args(["--posing-as", "02:00:00:00:00:02"])
+            .args(["--blocked", "bets.example"])
+            .arg("--config")
+            .arg(school.folder.path().join("none"))
+            .output()
+            .unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let checks = document["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["id"] == "identity");
+        let result = found.unwrap()["result"].as_str().unwrap().to_owned();
+        (result, output.status.code())
+    };
+    assert_eq!(identity("10.78.0.1"), ("ok".to_owned(), Some(0)));
+    assert_eq!(identity("10.78.0.1:54"), ("failed".to_owned(), Some(1)));
 }

@@ -25,6 +25,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::channel;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -48,8 +49,14 @@ const MESSAGE: &str = "application/dns-message";
 const MAX_MESSAGE: usize = u16::MAX as usize;
 /// So much of a body that is too long is read before it is refused.
 const MAX_HEARD: usize = 256 << 10;
-/// Most octets of a request's header: a GET carries the longest message in it.
-const MAX_HEADER: usize = 96 << 10;
+/// Most octets of a request's header. A message that is too long for a GET goes
+/// into a POST.
+const MAX_HEADER: usize = 16 << 10;
+/// Bodies of one connection that are read at one time; the others wait in the
+/// client's hands, where they cost nothing.
+const BODIES: usize = 8;
+/// Most octets of bodies in our hands that nobody has asked for yet.
+const WINDOW: u32 = 128 << 10;
 /// How long an ended connection may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -94,6 +101,7 @@ async fn serve(guest: Secured, site: Arc<Site>) {
         doorkeeper: Arc::clone(&doorkeeper),
         site,
         activity: Activity::begin(),
+        bodies: Semaphore::new(BODIES),
     });
     let is_http2 = guest.stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = {
@@ -105,7 +113,8 @@ async fn serve(guest: Secured, site: Arc<Site>) {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.pipeline as u32)
-            .max_header_list_size(MAX_HEADER as u32);
+            .max_header_list_size(MAX_HEADER as u32)
+            .initial_connection_window_size(WINDOW);
         let connection = http.serve_connection(io, service);
         until_idle(
             connection,
@@ -208,6 +217,7 @@ struct Asker {
     doorkeeper: Arc<Doorkeeper>,
     site: Arc<Site>,
     activity: Activity,
+    bodies: Semaphore,
 }
 
 impl Asker {
@@ -267,7 +277,11 @@ impl Asker {
 
     async fn body(&self, request: Request<Incoming>) -> Result<Vec<u8>, StatusCode> {
         let is_message = is_message(request.headers());
-        let body = timeout(self.doorkeeper.limits.idle, whole(request.into_body())).await;
+        let reading = async {
+            let _turn = self.bodies.acquire().await;
+            whole(request.into_body()).await
+        };
+        let body = timeout(self.doorkeeper.limits.idle, reading).await;
         let body = body.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
         if is_message {
             body

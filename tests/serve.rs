@@ -7,12 +7,15 @@
 use std::time::{Duration, Instant};
 
 pub(crate) mod namespaces;
+pub(crate) mod peer;
 pub(crate) mod school;
 mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod certificates;
+mod dnssec;
+mod encrypted;
 mod engines;
 mod failing;
 mod firewall;
@@ -23,6 +26,7 @@ mod peers;
 mod places;
 mod profile;
 mod proxies;
+mod recursion;
 pub(crate) mod reload;
 mod routers;
 mod rows;

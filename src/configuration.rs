@@ -1,4 +1,5 @@
-//! The configuration folder: `schoolgate.toml`, `policy.toml`, `devices.csv`.
+//! The configuration folder: `schoolgate.toml`, `policy.toml`, `devices.csv`, and
+//! tables of names that a school puts in place of the shipped ones.
 //!
 //! `check` and `serve` load through here alike, so that what `check` calls fine
 //! starts, and what would not start is said beforehand: everything at once, and
@@ -14,14 +15,17 @@ use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
 use crate::policy::Policy;
-use crate::policy::compile::{self, File, Live};
+use crate::policy::compile::{self, File, Live, Tables};
 use crate::policy::document::PolicyDocument;
 use crate::policy::group::BlockedAnswer;
+use crate::policy::{canary, safe_search};
 use crate::settings::Settings;
 
 const SETTINGS: &str = "schoolgate.toml";
 const POLICY: &str = "policy.toml";
 const DEVICES: &str = "devices.csv";
+const CANARIES: &str = "canaries.toml";
+const SAFE_SEARCH: &str = "safe-search.toml";
 
 /// A configuration without a mistake, lists aside.
 pub struct Configuration {
@@ -46,6 +50,10 @@ pub struct PolicyTexts {
     pub policy: String,
     /// `devices.csv`.
     pub devices: String,
+    /// `canaries.toml`, the school's or the shipped one.
+    pub canaries: String,
+    /// `safe-search.toml`, the school's or the shipped one.
+    pub safe_search: String,
 }
 
 impl Configuration {
@@ -66,6 +74,7 @@ impl Configuration {
         let document = texts.as_ref().map(|texts| {
             let (document, devices, found) = compile::read(texts.policy(), texts.devices());
             complaints.extend(found);
+            complaints.extend(texts.tables().1);
             (document, devices.devices().len())
         });
         if let Some(settings) = &settings {
@@ -136,15 +145,32 @@ impl PolicyTexts {
             warnings.push(about(DEVICES, format!("{remedy} \"{columns}\"")));
             Some(columns)
         };
+        let mut or_shipped = |name: &str, shipped: &str| {
+            if folder.join(name).exists() {
+                text_of(folder, name, complaints)
+            } else {
+                Some(shipped.to_owned())
+            }
+        };
+        let canaries = or_shipped(CANARIES, canary::SHIPPED);
+        let safe_search = or_shipped(SAFE_SEARCH, safe_search::SHIPPED);
         Some(Self {
             policy: policy?,
             devices: devices?,
+            canaries: canaries?,
+            safe_search: safe_search?,
         })
     }
 
     /// Makes the policy that these texts mean.
     pub fn compile(&self, live: Live) -> Result<Policy, Vec<Complaint>> {
-        compile::compile(self.policy(), self.devices(), live)
+        compile::compile_with(self.policy(), self.devices(), self.tables(), live)
+    }
+
+    fn tables(&self) -> (Tables, Vec<Complaint>) {
+        let file = |name, text| File { name, text };
+        let engines = file(SAFE_SEARCH, &*self.safe_search);
+        Tables::read(file(CANARIES, &self.canaries), engines)
     }
 
     fn policy(&self) -> File<'_> {

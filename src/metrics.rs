@@ -99,8 +99,8 @@ pub struct Counters {
     pub queries: [Counter; Transport::ALL.len()],
     /// Replies, by response code.
     rcodes: [Counter; RCODES],
-    /// Decisions, by layer and by whether it blocked.
-    decisions: [[Counter; 2]; Layer::ALL.len()],
+    /// Decisions, by layer and verdict.
+    decisions: [[Counter; Verdict::ALL.len()]; Layer::ALL.len()],
     /// Blocked questions, by group and category.
     blocked: Box<[Counter]>,
     /// Answered from the cache.
@@ -113,6 +113,8 @@ pub struct Counters {
     pub cache_bytes: Counter,
     /// Answers in the cache.
     pub cache_entries: Counter,
+    /// Replies from which keys for encrypting a server's name were taken.
+    pub ech_stripped: Counter,
     /// Packets that were met with silence.
     pub ignored: Counter,
     /// Questions from outside `clients.allow`.
@@ -154,6 +156,7 @@ impl Default for Counters {
             cache_stale: Counter::default(),
             cache_bytes: Counter::default(),
             cache_entries: Counter::default(),
+            ech_stripped: Counter::default(),
             ignored: Counter::default(),
             strangers: Counter::default(),
             limited: Counter::default(),
@@ -188,12 +191,11 @@ impl Counters {
         verdict: Verdict,
         category: Option<Category>,
     ) {
-        let blocked = verdict == Verdict::Block;
         let by_layer = self.decisions.get(layer as usize);
-        if let Some(counter) = by_layer.and_then(|l| l.get(usize::from(blocked))) {
+        if let Some(counter) = by_layer.and_then(|l| l.get(verdict as usize)) {
             counter.count();
         }
-        if blocked {
+        if verdict == Verdict::Block {
             let column = category.map_or(CATEGORIES - 1, Category::index);
             let place = usize::from(group.0) * CATEGORIES + column;
             if let Some(counter) = self.blocked.get(place) {
@@ -202,12 +204,12 @@ impl Counters {
         }
     }
 
-    /// Decisions of one layer that blocked, or that did not.
+    /// Decisions of one layer with this verdict.
     #[must_use]
-    pub fn decided(&self, layer: Layer, blocked: bool) -> u64 {
+    pub fn decided(&self, layer: Layer, verdict: Verdict) -> u64 {
         let by_layer = self.decisions.get(layer as usize);
         by_layer
-            .and_then(|l| l.get(usize::from(blocked)))
+            .and_then(|l| l.get(verdict as usize))
             .map_or(0, Counter::value)
     }
 

@@ -4,8 +4,8 @@
 //! a day and time of the week named above, a date and time on the wall, an
 //! instant (with Z), or `no clock`. WHO is an address, `device ID` or `group ID`;
 //! what is in brackets is for the reader. WHY holds words that must all be true:
-//! the layer, a category, `list:ID`, what is sent, `edge` (when it may change)
-//! or `ttl` (seconds until then).
+//! the layer, a category, `list:ID`, what is sent, `to NAME` (the safe mode),
+//! `edge` (when it may change) or `ttl` (seconds until then).
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ use schoolgate::policy::explain::{Asked, Explanation, explain};
 use schoolgate::policy::{Asker, DeviceIndex, Policy};
 
 use crate::demo_lists;
+
+mod engines;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decisions")
@@ -151,6 +153,9 @@ impl School {
         ];
         words.extend(explained.categories.iter().map(ToString::to_string));
         words.extend(explained.source.map(|id| format!("list:{id}")));
+        let held = explained.trace.iter().filter(|s| s.layer == "safe_search");
+        let target = held.filter_map(|said| said.said.rsplit_once(": "));
+        words.extend(target.map(|(_, target)| format!("to {target}")));
         (explained.verdict, words)
     }
 }
@@ -321,7 +326,7 @@ fn an_explanation_is_one_json_object() {
         "trace": [
             {"layer": "identity", "said": "device ipad-7 of the inventory is in group year7"},
             {"layer": "mandatory", "said": "on no mandatory list"},
-            {"layer": "canary", "said": "no canary rules are loaded"},
+            {"layer": "canary", "said": "no canary"},
             {"layer": "exception", "said": "no exception"},
             {"layer": "category", "said": "year7 blocks games at this time"},
         ],
@@ -342,7 +347,7 @@ www.games.example (A) is blocked
 Asked in this order (policy 1):
   identity     10.7.1.22 is in 10.7.0.0/16, a network of group year7
   mandatory    on no mandatory list
-  canary       no canary rules are loaded
+  canary       no canary
   exception    no exception
   category     year7 blocks games at this time
 ";

@@ -19,10 +19,12 @@ use std::path::Path;
 
 mod agreement;
 mod allocations;
+mod altered;
 mod answers;
 mod any;
 mod bench;
 mod promises;
+mod safe_mode;
 mod wire;
 
 use bench::{Bench, Came};

@@ -11,6 +11,7 @@ mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod engines;
 mod failing;
 mod forwarding;
 mod https;

@@ -63,6 +63,12 @@ pub struct Record {
     pub policy: String,
     /// The hash of `devices.csv`.
     pub devices: String,
+    /// The hash of `canaries.toml`. Earlier versions had none.
+    #[serde(default)]
+    pub canaries: String,
+    /// The hash of `safe-search.toml`.
+    #[serde(default)]
+    pub safe_search: String,
     /// The generation of lists.
     pub lists: String,
 }
@@ -159,6 +165,8 @@ impl Activation {
             cause,
             policy: hash(&texts.policy),
             devices: hash(&texts.devices),
+            canaries: hash(&texts.canaries),
+            safe_search: hash(&texts.safe_search),
             lists: lists.generation.as_ref().to_owned(),
         };
         let last = self.last.as_ref();
@@ -205,7 +213,20 @@ impl Activation {
 
 impl Record {
     fn means_the_same(&self, other: &Self) -> bool {
-        [&self.policy, &self.devices, &self.lists] == [&other.policy, &other.devices, &other.lists]
+        // When and of what it came is all that may differ.
+        let Self {
+            number,
+            time,
+            cause,
+            ..
+        } = *self;
+        let other = Self {
+            number,
+            time,
+            cause,
+            ..other.clone()
+        };
+        *self == other
     }
 }
 
@@ -233,6 +254,8 @@ fn keep_record(folder: &Path, record: &Record, texts: &PolicyTexts) -> io::Resul
     for (hash, text) in [
         (&record.policy, &texts.policy),
         (&record.devices, &texts.devices),
+        (&record.canaries, &texts.canaries),
+        (&record.safe_search, &texts.safe_search),
     ] {
         let path = folder.join(TEXTS).join(hash);
         if !path.exists() {

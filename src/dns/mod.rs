@@ -16,7 +16,8 @@
 //! shape of a question and puts every other into it first. [`pipeline`] is the
 //! one road all transports share, and does no I/O. [`reply`] writes
 //! bytes, [`cache`] keeps what upstreams said, [`answer`] reads it, and
-//! [`second_look`] judges the names and addresses inside it. [`upstream`] asks;
+//! [`second_look`] judges the names and addresses inside it, with `svcb` for those
+//! of service records. [`upstream`] asks;
 //! [`local`] is what the school and the RFCs let us answer ourselves.
 //!
 //! Around them: [`worker`] is a thread with everything on it that a question
@@ -47,6 +48,7 @@ pub mod question;
 pub mod reply;
 pub mod second_look;
 pub mod streams;
+mod svcb;
 pub mod udp;
 pub mod upstream;
 pub mod worker;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes ─ question ─ who asks ─ limit ─ lists ─ decision ─┬─ Block ─ reply
+//!                                                         ├─ Rewrite ─ the same for another name
 //!                                                         └─ Allow ─ cache ─┬─ hit  ─ second look ─ reply
 //!                                                     finish ─ second look ─┴─ miss ─ Pending
 //! ```
@@ -17,6 +18,7 @@
 
 mod desk;
 mod pending;
+mod safe_mode;
 mod turn;
 
 use std::sync::Arc;
@@ -28,7 +30,7 @@ pub use self::desk::{Desk, From, Now, Origin};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
-use self::turn::{Settled, Turn, stale};
+use self::turn::{Settled, Turn, stale, why_failed};
 use super::answer::{Answer, rtype};
 use super::cache::{Cache, Key, Memo};
 use super::question::{self, LowerName, Query, Rcode, Read, Refusal};
@@ -130,7 +132,7 @@ impl Pipeline {
 
     /// What the lists say of an answer that has just come, for those who wait
     /// for it and for the cache. `first` is one of them: it knows what was said
-    /// of the name when it was asked.
+    /// of the name when it was asked, if that is the name.
     #[must_use]
     pub fn look(
         &mut self,
@@ -140,7 +142,8 @@ impl Pipeline {
     ) -> Option<Memo> {
         let policy = self.live.load().as_ref()?;
         let lists = &policy.lists;
-        let known = first.map(|first| first.covering);
+        let known = first.filter(|first| first.asks_for_itself());
+        let known = known.map(|first| first.covering);
         let asked = match known.filter(|(serial, _)| *serial == lists.serial) {
             Some((_, covering)) => covering,
             None => lists.covering(LowerName::from_wire(wanted.name())?.name()),
@@ -193,34 +196,19 @@ impl Pipeline {
             counters,
             recorder,
         );
-        let answer = match outcome {
-            Outcome::Answered(answer, memo) => {
-                let memo = memo.filter(|memo| memo.serial == turn.policy.lists.serial);
-                let memo = memo.unwrap_or_else(|| turn.look(answer, None));
-                Some((*answer, memo, 0, None))
-            }
-            Outcome::Failed(_) => None,
+        let lists = &turn.policy.lists;
+        let covering = match pending.covering {
+            (serial, covering) if serial == lists.serial => covering,
+            _ => lists.covering(turn.name),
         };
-        // When nobody answers, yesterday's answer is better than none, under
-        // today's policy (RFC 8767, R-90).
-        let answer = answer.or_else(|| {
-            let entry = cache.find_stale(&key, now.seconds())?;
-            entry.failed_at = Some(now.seconds());
-            let memo = turn.memo(entry);
-            counters.cache_stale.count();
-            Some((
-                &entry.answer,
-                memo,
-                entry.age(now.seconds()),
-                Some(stale(&entry.answer)),
-            ))
-        });
-        let settled = match (answer, outcome) {
-            (Some((answer, memo, age, why)), _) => {
-                turn.settle(turn.decide(&memo.asked), answer, &memo, age, why, out)
+        let first = turn.decide(&covering);
+        let settled = match first.verdict {
+            Verdict::Block => {
+                turn.block(&first, out);
+                Settled::new(first, turn.source(&first, &covering))
             }
-            (None, Outcome::Failed(code)) => turn.failed(*code, out),
-            (None, Outcome::Answered(..)) => return,
+            Verdict::Rewrite => safe_mode::finish(&turn, cache, (pending, outcome), first, out),
+            Verdict::Allow => finish(&turn, cache, (pending, &key, outcome), first, out),
         };
         turn.record(&settled);
         counters.reply(rcode_of(out));
@@ -346,6 +334,10 @@ impl Pipeline {
             turn.record(&Settled::new(decision, turn.source(&decision, &covering)));
             return Step::Reply;
         }
+        if decision.verdict == Verdict::Rewrite {
+            let asked = (query, from);
+            return safe_mode::begin(&mut turn, cache, asked, (decision, covering), out);
+        }
         if query.rtype == rtype::ANY {
             reply::any(&turn.asked, turn.until_edge().min(desk.max_ttl), out);
             turn.record(&Settled::new(decision, None));
@@ -417,7 +409,8 @@ fn onward(
     out: &mut Vec<u8>,
 ) -> Step {
     if let Some(answer) = turn.desk.local.answer(query) {
-        let memo = turn.look(&answer, Some(covering));
+        let lists = &turn.policy.lists;
+        let memo = Memo::of(lists, covering, &answer, &turn.desk.rebinding);
         // What we say ourselves is no rebinding.
         let settled = turn.settle(decision, &answer, &memo.without_private(), 0, None, out);
         turn.record(&settled);
@@ -430,6 +423,39 @@ fn onward(
     }
     let said = (turn.policy.lists.serial, covering);
     Step::Ask(Pending::of(query, &turn.asked, key, from.clone(), said))
+}
+
+/// An allowed question that had to be asked on.
+fn finish<'t>(
+    turn: &Turn<'t>,
+    cache: &mut Cache,
+    (pending, key, outcome): (&Pending, &Key<'_>, &Outcome<'_>),
+    first: Decision,
+    out: &mut Vec<u8>,
+) -> Settled<'t> {
+    let code = match outcome {
+        Outcome::Answered(answer, memo) if pending.asks_for_itself() => {
+            let memo = memo.filter(|memo| memo.serial == turn.policy.lists.serial);
+            let memo = memo.unwrap_or_else(|| turn.look_at(answer, turn.name));
+            return turn.settle(first, answer, &memo, 0, None, out);
+        }
+        // It is another name's, asked for before the policy changed.
+        Outcome::Answered(..) => ede::OTHER,
+        Outcome::Failed(code) => *code,
+    };
+    // When nobody answers, yesterday's answer is better than none, under
+    // today's policy (RFC 8767, R-90).
+    let now = turn.now.seconds();
+    if let Some(entry) = cache.find_stale(key, now) {
+        entry.failed_at = Some(now);
+        let memo = turn.memo(entry, turn.name);
+        turn.counters.cache_stale.count();
+        let answer = &entry.answer;
+        let why = (!entry.is_fresh(now)).then(|| stale(answer));
+        return turn.settle(first, answer, &memo, entry.age(now), why, out);
+    }
+    reply::error(&turn.asked, Rcode::ServFail, Some(why_failed(code)), out);
+    Settled::new(first, None)
 }
 
 fn rcode_of(reply: &[u8]) -> u16 {

@@ -16,6 +16,10 @@ use super::question::{HEADER, IN, OPT, Query, Rcode, Refusal};
 use crate::devices::edns;
 use crate::policy::decision::Layer;
 
+mod altered;
+
+pub use altered::{rewritten, without_ech};
+
 /// Largest UDP reply whatever the client says (DNS Flag Day 2020).
 pub const UDP_MAX: usize = 1232;
 /// Largest UDP reply to a client without EDNS (RFC 1035).
@@ -64,6 +68,7 @@ pub mod ede {
     #![expect(missing_docs, reason = "the names are the RFC's own")]
     pub const OTHER: u16 = 0;
     pub const STALE_ANSWER: u16 = 3;
+    pub const FORGED_ANSWER: u16 = 4;
     pub const CACHED_ERROR: u16 = 13;
     pub const NOT_READY: u16 = 14;
     pub const BLOCKED: u16 = 15;
@@ -94,6 +99,15 @@ pub struct Ttl {
     pub least: u32,
     /// The most a record gets: the group's next edge.
     pub most: u32,
+}
+
+impl Ttl {
+    /// What a record goes out with whose TTL was this.
+    #[inline]
+    fn of(self, ttl: u32) -> u32 {
+        let left = sane_ttl(ttl).saturating_sub(self.age);
+        left.max(self.least).min(self.most)
+    }
 }
 
 impl<'q> Asked<'q> {
@@ -187,8 +201,7 @@ pub fn answer(
     for &at in &answer.ttls {
         let at = HEADER + usize::from(at);
         if let Some(field) = out.get_mut(at..).and_then(|t| t.first_chunk_mut::<4>()) {
-            let left = sane_ttl(u32::from_be_bytes(*field)).saturating_sub(ttl.age);
-            *field = left.max(ttl.least).min(ttl.most).to_be_bytes();
+            *field = ttl.of(u32::from_be_bytes(*field)).to_be_bytes();
         }
     }
     let [answers, authority] = answer.counts;
@@ -216,6 +229,10 @@ pub fn why_blocked(layer: Layer, words: &str) -> Ede<'_> {
         Layer::Mandatory => Ede {
             code: ede::CENSORED,
             text: "Blocked by law or by order",
+        },
+        Layer::Canary => Ede {
+            code: ede::BLOCKED,
+            text: "This network asks devices to use its own DNS",
         },
         Layer::Rebinding => Ede {
             code: ede::BLOCKED,
@@ -313,9 +330,16 @@ fn put_header(out: &mut Vec<u8>, id: u16, flags: u16, rcode: u16, counts: [u16; 
     }
 }
 
-/// A record owned by the asked name: a pointer to the question.
+/// The asked name: a pointer to the question.
+const ASKED_NAME: [u8; 2] = [0xc0, HEADER as u8];
+
+/// A record owned by the asked name.
 fn put_record(out: &mut Vec<u8>, rtype: u16, ttl: u32, data: &[u8]) {
-    out.extend_from_slice(&[0xc0, HEADER as u8]);
+    put_owned(out, &ASKED_NAME, rtype, ttl, data);
+}
+
+fn put_owned(out: &mut Vec<u8>, owner: &[u8], rtype: u16, ttl: u32, data: &[u8]) {
+    out.extend_from_slice(owner);
     out.extend_from_slice(&rtype.to_be_bytes());
     out.extend_from_slice(&IN.to_be_bytes());
     out.extend_from_slice(&ttl.to_be_bytes());
@@ -326,6 +350,11 @@ fn put_record(out: &mut Vec<u8>, rtype: u16, ttl: u32, data: &[u8]) {
 /// A SOA whose MINIMUM is the TTL of the block, so that whoever keeps negative
 /// answers keeps this one no longer (RFC 2308 section 5).
 fn put_soa(out: &mut Vec<u8>, ttl: u32) {
+    put_soa_of(out, &ASKED_NAME, ttl);
+}
+
+/// The same, owned by the name that a chain has led to.
+fn put_soa_of(out: &mut Vec<u8>, owner: &[u8], ttl: u32) {
     const NAMES: &[u8] = b"\x06filter\x07invalid\x00\x0ahostmaster\x06filter\x07invalid\x00";
     let mut data = [0u8; NAMES.len() + 20];
     let (names, numbers) = data.split_at_mut(NAMES.len());
@@ -334,7 +363,7 @@ fn put_soa(out: &mut Vec<u8>, ttl: u32) {
     for (slot, value) in numbers.chunks_exact_mut(4).zip(values) {
         slot.copy_from_slice(&u32::to_be_bytes(value));
     }
-    put_record(out, rtype::SOA, ttl, &data);
+    put_owned(out, owner, rtype::SOA, ttl, &data);
 }
 
 fn put_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, why: Option<Ede<'_>>) {

@@ -11,6 +11,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::answer::{Answer, rtype};
+use super::svcb::{has_ech, parameters};
 use crate::lists::lookup::{Covering, Lists};
 use crate::name::Name;
 use crate::policy::group::Network;
@@ -26,6 +27,8 @@ pub struct Found {
     pub covering: Covering,
     /// Whether it holds an address that no public name should have.
     pub private: bool,
+    /// Whether it holds keys that hide a server's name from the network.
+    pub ech: bool,
 }
 
 /// What may have a private address, and where else one can be hidden.
@@ -70,6 +73,7 @@ pub fn second_look(answer: &Answer, lists: &Lists, rebinding: &Rebinding) -> Fou
                 for ip in hints(record.data) {
                     address(ip, &mut found);
                 }
+                found.ech |= has_ech(record.data);
             }
             _ => {}
         }
@@ -91,25 +95,6 @@ fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
                 IPV4HINT => Some(Ipv4Addr::from(<[u8; 4]>::try_from(chunk).ok()?).into()),
                 _ => Some(Ipv6Addr::from(<[u8; 16]>::try_from(chunk).ok()?).into()),
             })
-    })
-}
-
-/// The SvcParams of a record: key and value.
-fn parameters(data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    // The target name is never compressed (RFC 9460 section 2.2).
-    let mut rest = data.get(2..).unwrap_or_default();
-    while let Some((&length, tail)) = rest.split_first() {
-        rest = tail.get(usize::from(length)..).unwrap_or_default();
-        if length == 0 {
-            break;
-        }
-    }
-    std::iter::from_fn(move || {
-        let ([k1, k2, l1, l2], tail) = rest.split_first_chunk::<4>()?;
-        let length = usize::from(u16::from_be_bytes([*l1, *l2]));
-        let (value, after) = tail.split_at_checked(length)?;
-        rest = after;
-        Some((u16::from_be_bytes([*k1, *k2]), value))
     })
 }
 

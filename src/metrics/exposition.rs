@@ -11,7 +11,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::{Counter, Counters, GroupLabels, Transport};
 use crate::lists::category::Category;
-use crate::policy::decision::Layer;
+use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::health::Report;
 
 /// What is told beside what the workers count.
@@ -164,11 +164,11 @@ impl Page<'_> {
     fn decisions(&mut self, labels: &GroupLabels) {
         let mut rows = Vec::new();
         for layer in Layer::ALL {
-            for (verdict, blocked) in [("block", true), ("allow", false)] {
-                let count = self.sum(|c| c.decided(layer, blocked));
+            for verdict in [Verdict::Block, Verdict::Allow, Verdict::Rewrite] {
+                let count = self.sum(|c| c.decided(layer, verdict));
                 let labels = vec![
                     ("layer", layer.id().to_owned()),
-                    ("verdict", verdict.to_owned()),
+                    ("verdict", verdict.id().to_owned()),
                 ];
                 if count > 0 {
                     rows.push((labels, count));
@@ -179,6 +179,11 @@ impl Page<'_> {
             "schoolgate_decisions_total",
             "Questions decided, by the layer that spoke.",
             rows,
+        );
+        self.count(
+            "schoolgate_ech_stripped_total",
+            "Replies from which keys for encrypting a server's name were taken.",
+            |c| c.ech_stripped.value(),
         );
         let mut rows = Vec::new();
         for (group, id) in labels.all() {

@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::canary::{self, Canaries};
 use super::document::{PolicyDocument, TypedException, TypedGroup, illegal};
-use super::group::{During, Exception, Exceptions, Group, MAX_GROUPS, Networks};
+use super::group::{During, Exception, Exceptions, Group, MAX_GROUPS, Networks, SafeSearch};
+use super::safe_search::{self, Engines};
 use super::{DeviceIndex, GroupIndex, Policy};
 use crate::devices::inventory::Inventory;
 use crate::document::{Complaint, Place, Placed, choices};
-use crate::lists::category::CategorySet;
+use crate::lists::category::{Category, CategorySet};
 use crate::lists::lookup::{Lists, Scope};
 use crate::name::Name;
 
@@ -44,15 +46,55 @@ pub struct File<'t> {
     pub text: &'t str,
 }
 
-/// Makes a policy of a `policy.toml` and a `devices.csv`, or says all that is
-/// wrong.
+/// The tables of names that a policy is made with: the shipped ones, or what a
+/// school put in their place.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    canaries: Canaries,
+    engines: Engines,
+}
+
+impl Tables {
+    /// The shipped ones.
+    #[must_use]
+    pub fn shipped() -> Self {
+        let file = |name, text| File { name, text };
+        let canaries = file("canaries.toml", canary::SHIPPED);
+        let engines = file("safe-search.toml", safe_search::SHIPPED);
+        Self::read(canaries, engines).0
+    }
+
+    /// Reads a `canaries.toml` and a `safe-search.toml`; with them comes all
+    /// that is wrong.
+    #[must_use]
+    pub fn read(canaries: File<'_>, engines: File<'_>) -> (Self, Vec<Complaint>) {
+        let (canaries, mut complaints) = Canaries::read(canaries.name, canaries.text);
+        let (engines, found) = Engines::read(engines.name, engines.text);
+        complaints.extend(found);
+        (Self { canaries, engines }, complaints)
+    }
+}
+
+/// Makes a policy of a `policy.toml` and a `devices.csv` with the shipped
+/// tables, or says all that is wrong.
 pub fn compile(policy: File<'_>, devices: File<'_>, live: Live) -> Result<Policy, Vec<Complaint>> {
-    let (document, devices, mut complaints) = read(policy, devices);
+    compile_with(policy, devices, (Tables::shipped(), Vec::new()), live)
+}
+
+/// As [`compile`], with tables of the school's own and what is wrong with them.
+pub fn compile_with(
+    policy: File<'_>,
+    devices: File<'_>,
+    (tables, mut complaints): (Tables, Vec<Complaint>),
+    live: Live,
+) -> Result<Policy, Vec<Complaint>> {
+    let (document, devices, found) = read(policy, devices);
+    complaints.extend(found);
     if !live.standing {
         complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
     }
     if complaints.is_empty() {
-        return Ok(meant(document, devices, live));
+        return Ok(meant(document, devices, tables, live));
     }
     complaints.sort();
     Err(complaints)
@@ -314,7 +356,7 @@ fn shared<'i>(
 }
 
 /// Only called when nothing is wrong: then every reference is good.
-fn meant(document: PolicyDocument, devices: Inventory, live: Live) -> Policy {
+fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Live) -> Policy {
     let unknown = document.unknown.as_ref();
     let unknown = unknown.and_then(|id| document.group_named(&id.value));
     let unknown = unknown.unwrap_or(GroupIndex(0));
@@ -332,6 +374,8 @@ fn meant(document: PolicyDocument, devices: Inventory, live: Live) -> Policy {
         unknown,
         networks: Networks::new(networks.collect()),
         exceptions,
+        canaries: tables.canaries,
+        engines: tables.engines,
         devices,
         lists: live.lists,
         not_before: live.not_before,
@@ -364,13 +408,22 @@ fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> 
             remove,
         })
     });
+    // what cannot be held to a safe mode is no way round it.
+    let unsafe_engines = (rules.safe_search == SafeSearch::Strict)
+        .then(|| Category::named("search_no_safesearch"))
+        .flatten();
     Group {
         id: typed.id.value.as_str().into(),
         enabled: typed.enabled,
         // Nobody needs to say it of illegal content, nor can leave it out.
-        block: rules.block.union(illegal()),
+        block: rules
+            .block
+            .union(illegal())
+            .union(unsafe_engines.into_iter().collect()),
         during: during.collect(),
         safe_search: rules.safe_search,
+        canaries: rules.canaries,
+        ech: rules.ech,
         answer: rules.answer.value,
         log: rules.log,
     }

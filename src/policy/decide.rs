@@ -8,12 +8,13 @@
 use jiff::Timestamp;
 
 use super::decision::{Decision, Layer, Verdict};
-use super::group::{Exception, Group};
+use super::group::{BlockedAnswer, Exception, Group, Refusal, SafeSearch};
+use super::safe_search::Engine;
 use super::timetable::HORIZON;
 use super::{Asker, GroupIndex, Policy};
 use crate::lists::category::{Category, CategorySet};
 use crate::lists::lookup::{Covering, Scope};
-use crate::name::NameRef;
+use crate::name::{Name, NameRef};
 
 /// Takes down what each layer said, if anybody wants to know.
 pub trait Trace {
@@ -142,7 +143,9 @@ impl Policy {
         if let Some(decision) = self.mandatory(covering, trace) {
             return decision;
         }
-        trace.said(Layer::Canary, || "no canary rules are loaded".to_owned());
+        if let Some(decision) = self.canary(asker.group, name, covering, trace) {
+            return decision;
+        }
         let opened = self.exceptions.opens_below(name);
         let exception = self.exceptions.covering(name, asker, moment.now);
         trace.said(Layer::Exception, || describe(exception));
@@ -151,17 +154,19 @@ impl Policy {
                 let decision = said(Verdict::Block, e, covering);
                 return if opened { narrowed(decision) } else { decision };
             }
-            // It opens the name; safe search is still to be asked.
+            // It opens the name, never its unsafe search (M11).
             Some(e) => {
-                trace.said(Layer::SafeSearch, no_safe_search);
-                return said(Verdict::Allow, e, covering);
+                let held = self.safe_search(asker.group, name, covering, trace);
+                return held.unwrap_or_else(|| said(Verdict::Allow, e, covering));
             }
             None => {}
         }
         if let Some(decision) = self.category(asker.group, covering, moment, trace) {
             return if opened { narrowed(decision) } else { decision };
         }
-        trace.said(Layer::SafeSearch, no_safe_search);
+        if let Some(decision) = self.safe_search(asker.group, name, covering, trace) {
+            return decision;
+        }
         trace.said(Layer::Allow, || "nothing speaks against it".to_owned());
         Decision {
             verdict: Verdict::Allow,
@@ -176,7 +181,8 @@ impl Policy {
     /// what covers the names and addresses in the answer.
     ///
     /// An exception that allows the asked name ends the category look,
-    /// never the mandatory one.
+    /// never the mandatory one. So does a rewrite: an engine's safe mode is on
+    /// the same lists as the engine, which nothing blocked.
     #[must_use]
     pub fn decide_again(
         &self,
@@ -200,11 +206,97 @@ impl Policy {
                 ..narrowed(first)
             };
         }
-        if first.layer == Layer::Exception {
+        if first.layer == Layer::Exception || first.verdict == Verdict::Rewrite {
             return first;
         }
         self.category(asker.group, found, moment, &mut ())
             .map_or(first, narrowed)
+    }
+
+    /// The engine that `name` asks for, and the safe mode that `group` is held
+    /// to instead.
+    #[must_use]
+    #[inline]
+    pub fn safe_mode(&self, group: GroupIndex, name: NameRef<'_>) -> Option<(&Engine, &Name)> {
+        let engine = self.engines.engine_of(name)?;
+        let mode = self.group(group);
+        let mode = mode.map_or(SafeSearch::Strict, |group| group.safe_search);
+        Some((engine, engine.target(mode)?))
+    }
+
+    /// What a question blocked by `decision` gets. `for_address`: it asks for A
+    /// or AAAA.
+    #[must_use]
+    pub fn refusal(&self, group: GroupIndex, decision: &Decision, for_address: bool) -> Refusal {
+        // Whatever the group's answer is: an address would say "yes".
+        if decision.layer == Layer::Canary {
+            return if decision.below_too {
+                Refusal::Nxdomain
+            } else {
+                Refusal::Nodata
+            };
+        }
+        let answer = self.group(group).map(|group| group.answer);
+        let answer = answer.unwrap_or(BlockedAnswer::Default);
+        answer.to_question(decision.below_too, for_address)
+    }
+
+    fn canary(
+        &self,
+        group: GroupIndex,
+        name: NameRef<'_>,
+        covering: &Covering,
+        trace: &mut impl Trace,
+    ) -> Option<Decision> {
+        let canary = self.canaries.covering(name);
+        let counts = || self.group(group).is_none_or(|group| group.canaries);
+        trace.said(Layer::Canary, || match canary {
+            Some(canary) if counts() => canary.says.to_string(),
+            Some(_) => "a canary, but the group has `canaries = false`".to_owned(),
+            None => "no canary".to_owned(),
+        });
+        let canary = canary.filter(|_| counts())?;
+        Some(Decision {
+            verdict: Verdict::Block,
+            layer: Layer::Canary,
+            category: None,
+            categories: covering.categories,
+            below_too: canary.nxdomain,
+        })
+    }
+
+    fn safe_search(
+        &self,
+        group: GroupIndex,
+        name: NameRef<'_>,
+        covering: &Covering,
+        trace: &mut impl Trace,
+    ) -> Option<Decision> {
+        let held = self.safe_mode(group, name);
+        trace.said(Layer::SafeSearch, || self.describe_safe_search(group, name));
+        held?;
+        Some(Decision {
+            verdict: Verdict::Rewrite,
+            layer: Layer::SafeSearch,
+            category: None,
+            categories: covering.categories,
+            below_too: false,
+        })
+    }
+
+    fn describe_safe_search(&self, group: GroupIndex, name: NameRef<'_>) -> String {
+        let Some(engine) = self.engines.engine_of(name) else {
+            return "no search engine with a safe mode".to_owned();
+        };
+        let id = self.group(group).map_or("", |group| &group.id);
+        let Some((_, target)) = self.safe_mode(group, name) else {
+            return format!("{}, which {id} does not hold to a safe mode", engine.id);
+        };
+        let mode = match engine.moderate {
+            Some(ref moderate) if moderate == target => "moderate",
+            _ => "strict",
+        };
+        format!("{id} holds {} to its {mode} mode: {target}", engine.id)
     }
 
     fn mandatory(&self, covering: &Covering, trace: &mut impl Trace) -> Option<Decision> {
@@ -291,8 +383,4 @@ fn describe(exception: Option<&Exception>) -> String {
         "{} {verb} {}: {}",
         exception.place, exception.name, exception.reason
     )
-}
-
-fn no_safe_search() -> String {
-    "no safe-search rules are loaded".to_owned()
 }

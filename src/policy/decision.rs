@@ -87,6 +87,9 @@ pub enum LogLevel {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Block, Self::Rewrite];
+
     /// The word in logs and JSON.
     #[must_use]
     pub fn id(self) -> &'static str {

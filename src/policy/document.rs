@@ -13,7 +13,7 @@ use jiff::tz::{TimeZone, TimeZoneName};
 
 use super::GroupIndex;
 use super::decision::LogLevel;
-use super::group::{BlockedAnswer, Network, SafeSearch};
+use super::group::{BlockedAnswer, Ech, Network, SafeSearch};
 use super::timetable::{SchoolYear, Timetable};
 use crate::document::{Complaint, Document, Placed, Table, choices, nearest};
 use crate::lists::category::{Category, CategorySet};
@@ -72,6 +72,10 @@ pub struct TypedGroup {
     pub during: Vec<TypedDuring>,
     /// How far search engines are held to their safe mode.
     pub safe_search: SafeSearch,
+    /// Whether canaries are answered with "no".
+    pub canaries: bool,
+    /// What becomes of the keys for encrypting a server's name.
+    pub ech: Ech,
     /// What a blocked question gets.
     pub answer: Placed<BlockedAnswer>,
     /// How much of its allowed look-ups is written down.
@@ -175,6 +179,7 @@ const SAFE_SEARCH: [(&str, SafeSearch); 3] = [
     ("moderate", SafeSearch::Moderate),
     ("strict", SafeSearch::Strict),
 ];
+const ECH: [(&str, Ech); 2] = [("strip", Ech::Strip), ("keep", Ech::Keep)];
 const ANSWERS: [(&str, BlockedAnswer); 5] = [
     ("default", BlockedAnswer::Default),
     ("nxdomain", BlockedAnswer::Nxdomain),
@@ -241,6 +246,8 @@ fn group(id: Placed<String>, table: Table<'_>) -> TypedGroup {
         during,
         // Whoever forgets the key gets the safer search, not the freer one.
         safe_search: safe_search.map_or(SafeSearch::Strict, |s| s.value),
+        canaries: table.boolean("canaries").is_none_or(|c| c.value),
+        ech: table.choice("ech", &ECH).map_or(Ech::Strip, |e| e.value),
         answer,
         log: table
             .choice("log", &LOG_LEVELS)

@@ -146,14 +146,17 @@ fn who(policy: &Policy, asked: &Asked<'_>) -> String {
 }
 
 fn answer(policy: &Policy, asked: &Asked<'_>, decision: &Decision) -> &'static str {
-    if decision.verdict != Verdict::Block {
-        return if asked.local { "local" } else { "upstream" };
-    }
     let for_address = matches!(asked.rtype, "A" | "AAAA");
-    policy.group(asked.asker.group).map_or("nodata", |group| {
-        let refusal = group.answer.to_question(decision.below_too, for_address);
-        refusal.id()
-    })
+    match decision.verdict {
+        Verdict::Allow if asked.local => "local",
+        Verdict::Allow => "upstream",
+        Verdict::Rewrite if for_address => "rewrite",
+        Verdict::Rewrite => "nodata",
+        Verdict::Block => {
+            let refusal = policy.refusal(asked.asker.group, decision, for_address);
+            refusal.id()
+        }
+    }
 }
 
 fn when(policy: &Policy, asked: &Asked<'_>, moment: &Moment, now: Timestamp) -> String {
@@ -191,8 +194,10 @@ impl fmt::Display for Explanation {
         writeln!(f, "{} ({}) is {done}", self.name, self.rtype)?;
         writeln!(f, "  for group {}{device}", self.group)?;
         writeln!(f, "  {}", self.when)?;
-        if let Some(last) = self.trace.last() {
-            writeln!(f, "  because: {}", last.said)?;
+        // Safe search is asked of what an exception opens, and may have no say.
+        let mut trace = self.trace.iter();
+        if let Some(decided) = trace.rfind(|said| said.layer == self.layer.id()) {
+            writeln!(f, "  because: {}", decided.said)?;
         }
         if !self.categories.is_empty() {
             let source = self.source.as_ref();
@@ -215,6 +220,7 @@ fn in_words(answer: &str) -> &str {
         "null" => "an address that leads nowhere (0.0.0.0 or ::)",
         "page" => "the address of the block page",
         "local" => "the school's own record",
+        "rewrite" => "the addresses of its safe mode",
         _ => "what the upstream answers",
     }
 }

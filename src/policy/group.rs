@@ -31,6 +31,10 @@ pub struct Group {
     pub during: Box<[During]>,
     /// How far search engines are held to their safe mode.
     pub safe_search: SafeSearch,
+    /// Whether canaries are answered with "no".
+    pub canaries: bool,
+    /// What becomes of the keys for encrypting a server's name.
+    pub ech: Ech,
     /// What a blocked question gets.
     pub answer: BlockedAnswer,
     /// How much of its allowed look-ups is written down.
@@ -57,6 +61,16 @@ pub enum SafeSearch {
     Moderate,
     /// Held to the strictest mode.
     Strict,
+}
+
+/// What becomes of the `ech` parameter of HTTPS and SVCB records: with it a
+/// browser hides from the network which site it visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ech {
+    /// It is left out.
+    Strip,
+    /// It stays.
+    Keep,
 }
 
 /// What a blocked question gets.

@@ -16,22 +16,30 @@
     )
 )]
 
+pub mod canary;
 pub mod compile;
 pub mod decide;
 pub mod decision;
 pub mod document;
 pub mod explain;
 pub mod group;
+pub mod safe_search;
+mod sieve;
 pub mod timetable;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::devices::inventory::Inventory;
+use crate::document::Table;
 use crate::lists::lookup::Lists;
+use crate::name::Name;
+use canary::Canaries;
 use group::{Exceptions, Group, Networks};
+use safe_search::Engines;
 use timetable::Timetable;
 
 /// One policy, valid and complete.
@@ -54,6 +62,10 @@ pub struct Policy {
     pub timetables: Box<[Timetable]>,
     /// The school's own word on single names.
     pub exceptions: Exceptions,
+    /// The names by which devices ask whether they may use their own DNS.
+    pub canaries: Canaries,
+    /// The search engines that have a safe mode.
+    pub engines: Engines,
     /// The school's devices.
     pub devices: Inventory,
     /// The compiled lists.
@@ -78,4 +90,23 @@ pub struct Asker {
     pub group: GroupIndex,
     /// Its device, if the inventory has it.
     pub device: Option<DeviceIndex>,
+}
+
+/// The date that a table of names says it is of.
+fn dated(table: &Table<'_>) {
+    let Some(date) = table.date_text("updated") else {
+        if !table.has("updated") {
+            table.missing("updated");
+        }
+        return;
+    };
+    if date.value.parse::<Date>().is_err() {
+        let message = format!("\"{}\" is not a date; write it like 2026-11-21", date.value);
+        table.complain_at(&date.place, message);
+    }
+}
+
+/// A name in a table of names.
+fn plain_name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|why| format!("\"{text}\" is not a name: {why}"))
 }

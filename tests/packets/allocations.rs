@@ -87,6 +87,13 @@ fn roads() -> Vec<Case> {
             "CNAME",
         ),
         case("mandatory", PUPIL, "x.illegal.example", "ede 16"),
+        case("a canary", PUPIL, "mask.icloud.com", "NXDOMAIN"),
+        case(
+            "held to a safe mode",
+            PUPIL,
+            "www.google.com",
+            "forcesafesearch",
+        ),
         case("a stranger", "192.0.2.9", "open.example", "ede 18"),
     ]
 }
@@ -99,6 +106,9 @@ fn fill(bench: &mut Bench) {
         "bets.example 60 A 192.0.2.1",
     ]);
     bench.keep("alias.example", "A", &alias);
+    let safe = "forcesafesearch.google.com";
+    let answer = Message::answering(&[&format!("{safe} 60 A 192.0.2.9")]);
+    bench.keep(safe, "A", &answer);
 }
 
 /// Asks again and again; gives the last reply in words and how often memory was

@@ -21,7 +21,7 @@ use schoolgate::metrics::{Counters, GroupLabels, Transport};
 use schoolgate::name::Name;
 use schoolgate::policy::Policy;
 use schoolgate::policy::compile::{File, Live, compile};
-use schoolgate::policy::decision::Layer;
+use schoolgate::policy::decision::{Layer, Verdict};
 use schoolgate::policy::group::Network;
 use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::read::rows;
@@ -122,6 +122,15 @@ impl Bench {
 
     /// The same with a limit on its devices and a log ring of so many bytes.
     pub(crate) fn with(limiter: Limiter, ring: usize) -> Self {
+        Self::build(limiter, ring, false)
+    }
+
+    /// One that asks ahead for what is popular.
+    pub(crate) fn prefetching() -> Self {
+        Self::build(Limiter::new(0, 0), 1 << 24, true)
+    }
+
+    fn build(limiter: Limiter, ring: usize, prefetch: bool) -> Self {
         let state = tempfile::tempdir().unwrap();
         let lists = sample::compile(state.path(), SOURCES, &LISTED).unwrap();
         let (recorder, outlet) = recorder(ring);
@@ -137,7 +146,10 @@ impl Bench {
             stale: 86_400,
         };
         let pipeline = Pipeline::new(
-            Arc::new(desk(Arc::clone(&live))),
+            Arc::new(Desk {
+                prefetch,
+                ..desk(Arc::clone(&live))
+            }),
             Cache::new(limits),
             limiter,
             Arc::new(Counters::default()),
@@ -254,7 +266,12 @@ impl Bench {
     /// How many events were made so far.
     pub(crate) fn events(&self) -> u64 {
         let counters = self.pipeline.counters();
-        let of = |layer| counters.decided(layer, true) + counters.decided(layer, false);
+        let of = |layer| {
+            Verdict::ALL
+                .map(|v| counters.decided(layer, v))
+                .iter()
+                .sum::<u64>()
+        };
         Layer::ALL.map(of).iter().sum()
     }
 

@@ -81,7 +81,12 @@ fn a_new_policy_is_in_force_at_once() {
     let answer = super::bench::read("late.new.example", "A", &answer).unwrap();
     assert_eq!(bench.land(&first, Ok(answer)).rcode, 3);
     // No upstream answered, but by now it is blocked, and logged as that.
-    let blocked = |bench: &Bench| bench.pipeline.counters().decided(Layer::Exception, true);
+    let blocked = |bench: &Bench| {
+        bench
+            .pipeline
+            .counters()
+            .decided(Layer::Exception, Verdict::Block)
+    };
     let before = blocked(&bench);
     assert_eq!(bench.land(&second, Err(22)).rcode, 3);
     assert_eq!(blocked(&bench), before + 1);

@@ -3,9 +3,10 @@
 use super::desk::From;
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
-use crate::dns::question::{LowerName, Query};
+use crate::dns::question::{IN, LowerName, Query};
 use crate::dns::reply::{Asked, Extras, ede};
 use crate::lists::lookup::Covering;
+use crate::name::Name;
 
 /// What to ask an upstream. Nothing of the client is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -33,8 +34,10 @@ pub struct Pending {
     /// The question section as it was asked, then the EDNS options.
     bytes: Box<[u8]>,
     question: usize,
-    /// What the lists said of the name, and which.
+    /// What the lists said of the asked name, and which.
     pub(super) covering: (u64, Covering),
+    /// The name that is asked for in its place: that of a safe mode.
+    instead: Option<Box<[u8]>>,
 }
 
 /// What became of a question that had to be asked on.
@@ -59,6 +62,15 @@ impl Wanted {
         let mut wanted = Self::default();
         wanted.write(query.question, key.dnssec_ok, key.checking_disabled);
         wanted
+    }
+
+    /// What is kept under `key`.
+    pub fn of_key(key: &Key<'_>) -> Self {
+        Self {
+            question: [key.name, &key.rtype.to_be_bytes(), &IN.to_be_bytes()].concat(),
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
+        }
     }
 
     fn write(&mut self, question: &[u8], dnssec_ok: bool, checking_disabled: bool) {
@@ -117,13 +129,36 @@ impl Pending {
             bytes: [query.question, options].concat().into(),
             question: query.question.len(),
             covering,
+            instead: None,
         }
+    }
+
+    /// The same, for an answer of another name.
+    pub(super) fn instead(self, name: &Name) -> Self {
+        Self {
+            instead: Some(name.as_ref().wire().into()),
+            ..self
+        }
+    }
+
+    /// Whether what is asked for is what was asked.
+    pub(super) fn asks_for_itself(&self) -> bool {
+        self.instead.is_none()
+    }
+
+    /// Whether `name` is asked for in place of what was asked.
+    pub(super) fn asks_for(&self, name: &[u8]) -> bool {
+        self.instead.as_deref() == Some(name)
     }
 
     /// What is to be asked for it, written over what was in `wanted`.
     pub fn write_wanted(&self, wanted: &mut Wanted) {
         let (question, _) = self.parts();
         wanted.write(question, self.dnssec_ok, self.checking_disabled);
+        if let Some(name) = &self.instead {
+            let own = wanted.name().len();
+            wanted.question.splice(..own, name.iter().copied());
+        }
     }
 
     /// What is to be asked for it.

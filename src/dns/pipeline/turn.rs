@@ -23,7 +23,7 @@ use crate::metrics::{Counters, GroupLabel};
 use crate::name::NameRef;
 use crate::policy::decide::Moment;
 use crate::policy::decision::{Decision, Layer, LogLevel, Verdict};
-use crate::policy::group::{BlockedAnswer, Refusal};
+use crate::policy::group::{Ech, Refusal};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::event::Event;
 use crate::querylog::recorder::Recorder;
@@ -161,54 +161,42 @@ impl<'t> Turn<'t> {
         Step::Reply
     }
 
-    /// What the lists say of an answer and, if not known yet, of the name.
-    pub(super) fn look(&self, answer: &Answer, asked: Option<Covering>) -> Memo {
+    /// What the lists say of an answer, and of the name it is the answer of.
+    pub(super) fn look_at(&self, answer: &Answer, name: NameRef<'_>) -> Memo {
         let lists = &self.policy.lists;
-        let asked = asked.unwrap_or_else(|| lists.covering(self.name));
-        Memo::of(lists, asked, answer, &self.desk.rebinding)
+        Memo::of(lists, lists.covering(name), answer, &self.desk.rebinding)
     }
 
     /// The memo of a kept answer, renewed if the lists are newer.
-    pub(super) fn memo(&self, entry: &mut Entry) -> Memo {
+    pub(super) fn memo(&self, entry: &mut Entry, name: NameRef<'_>) -> Memo {
         if let Some(memo) = entry.memo
             && memo.serial == self.policy.lists.serial
         {
             return memo;
         }
-        let memo = self.look(&entry.answer, None);
+        let memo = self.look_at(&entry.answer, name);
         entry.memo = Some(memo);
         memo
     }
 
-    /// Answers from a kept answer if it can serve; says whether it should be
-    /// asked for again.
-    pub(super) fn serve_kept(
-        &mut self,
-        first: Decision,
-        entry: &mut Entry,
-        out: &mut Vec<u8>,
-    ) -> Option<bool> {
+    /// Whether a kept answer can serve: it is fresh, or asking for it again has
+    /// just failed.
+    pub(super) fn can_serve(&self, entry: &Entry) -> bool {
         let now = self.now.seconds();
-        let age = entry.age(now);
-        let fresh = entry.is_fresh(now);
-        let failed_lately = entry
-            .failed_at
-            .is_some_and(|at| now.saturating_sub(at) < STALE_RECHECK);
-        if !fresh && !failed_lately {
-            return None;
-        }
-        entry.hits = entry.hits.saturating_add(1);
-        let memo = self.memo(entry);
-        let why = match (&entry.answer, fresh) {
-            (answer, true) if answer.is_failure() => Some(Ede {
-                code: ede::CACHED_ERROR,
-                text: answer.error.map_or("", |code| why_failed(code).text),
-            }),
-            (_, true) => None,
-            (answer, false) => Some(stale(answer)),
+        let failed_lately = || {
+            entry
+                .failed_at
+                .is_some_and(|at| now.saturating_sub(at) < STALE_RECHECK)
         };
-        let settled = self.settle(first, &entry.answer, &memo, age, why, out);
-        self.record(&settled);
+        entry.is_fresh(now) || failed_lately()
+    }
+
+    /// Counts that a kept answer has served; says whether it should be asked for
+    /// again.
+    pub(super) fn served(&self, entry: &mut Entry) -> bool {
+        let now = self.now.seconds();
+        let (age, fresh) = (entry.age(now), entry.is_fresh(now));
+        entry.hits = entry.hits.saturating_add(1);
         if fresh {
             self.counters.cache_hits.count();
         } else {
@@ -221,7 +209,34 @@ impl<'t> Turn<'t> {
         if refresh {
             entry.hits = 0;
         }
-        Some(refresh)
+        refresh
+    }
+
+    /// Answers from a kept answer if it can serve; says whether it should be
+    /// asked for again.
+    pub(super) fn serve_kept(
+        &mut self,
+        first: Decision,
+        entry: &mut Entry,
+        out: &mut Vec<u8>,
+    ) -> Option<bool> {
+        if !self.can_serve(entry) {
+            return None;
+        }
+        let now = self.now.seconds();
+        let age = entry.age(now);
+        let memo = self.memo(entry, self.name);
+        let why = match (&entry.answer, entry.is_fresh(now)) {
+            (answer, true) if answer.is_failure() => Some(Ede {
+                code: ede::CACHED_ERROR,
+                text: answer.error.map_or("", |code| why_failed(code).text),
+            }),
+            (_, true) => None,
+            (answer, false) => Some(stale(answer)),
+        };
+        let settled = self.settle(first, &entry.answer, &memo, age, why, out);
+        self.record(&settled);
+        Some(self.served(entry))
     }
 
     /// The second look, then the reply. `first` is what was decided on the
@@ -252,7 +267,24 @@ impl<'t> Turn<'t> {
             };
             return Settled::new(decision, self.source(&decision, covering));
         }
-        let ttl = Ttl {
+        let ttl = self.ttl(answer, age);
+        if found.ech && self.strips_ech() {
+            self.counters.ech_stripped.count();
+            reply::without_ech(&self.asked, answer, ttl, why, out);
+        } else {
+            reply::answer(&self.asked, answer, ttl, why, out);
+        }
+        Settled::new(decision, None)
+    }
+
+    fn strips_ech(&self) -> bool {
+        let group = self.policy.group(self.asker.group);
+        group.is_none_or(|group| group.ech == Ech::Strip)
+    }
+
+    /// How the TTLs of an answer of this age go out.
+    pub(super) fn ttl(&self, answer: &Answer, age: u32) -> Ttl {
+        Ttl {
             age,
             // One that may not be kept at all is never stale.
             least: match answer.lifetime {
@@ -260,31 +292,15 @@ impl<'t> Turn<'t> {
                 _ => 0,
             },
             most: self.until_edge().min(self.desk.max_ttl),
-        };
-        reply::answer(&self.asked, answer, ttl, why, out);
-        Settled::new(decision, None)
-    }
-
-    /// No upstream answered. The name may have been blocked while they were
-    /// asked, and then this is no failure.
-    pub(super) fn failed(&self, code: u16, out: &mut Vec<u8>) -> Settled<'t> {
-        let covering = self.policy.lists.covering(self.name);
-        let decision = self.decide(&covering);
-        if decision.verdict == Verdict::Block {
-            self.block(&decision, out);
-            return Settled::new(decision, self.source(&decision, &covering));
         }
-        reply::error(&self.asked, Rcode::ServFail, Some(why_failed(code)), out);
-        Settled::new(decision, None)
     }
 
     /// By the same rule as `why` explains it.
     pub(super) fn block(&self, decision: &Decision, out: &mut Vec<u8>) {
         let null = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
-        let group = self.policy.group(self.asker.group);
-        let answer = group.map_or(BlockedAnswer::Default, |g| g.answer);
         let for_address = matches!(self.rtype, rtype::A | rtype::AAAA);
-        let how = match answer.to_question(decision.below_too, for_address) {
+        let group = self.asker.group;
+        let how = match self.policy.refusal(group, decision, for_address) {
             Refusal::Nxdomain => Blocked::Nxdomain,
             Refusal::Nodata => Blocked::Nodata,
             Refusal::Null => Blocked::Addresses(&null),

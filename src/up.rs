@@ -6,6 +6,7 @@
 //! state folder and needs no internet. When it ends, so do its children.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -16,7 +17,12 @@ use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::appliance::all_of;
+use crate::appliance::private_ca::PrivateCa;
 use crate::configuration::Configuration;
+use crate::settings::Settings;
+
+/// A question for bets.example, as RFC 8484 has it in an address.
+const BETS: &str = "AAABAAABAAAAAAAABGJldHMHZXhhbXBsZQAAAQAB";
 
 /// Where the demonstration's configuration may be.
 const DEMO: [&str; 2] = ["config/demo", "/usr/share/schoolgate/config/demo"];
@@ -59,12 +65,7 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
     };
     writeln!(out, "Now {line}.")?;
     if config.is_none() {
-        let address = configuration.settings.listen.dns.first();
-        try_it(
-            &folder,
-            address.map_or(5353, std::net::SocketAddr::port),
-            out,
-        )?;
+        try_it(&folder, &configuration.settings, out)?;
     }
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
@@ -106,9 +107,15 @@ fn part(verb: &str, folder: &Path) -> anyhow::Result<Command> {
 }
 
 /// What a newcomer can do next, and what should come of it.
-fn try_it(folder: &Path, port: u16, out: &mut impl Write) -> anyhow::Result<()> {
+fn try_it(folder: &Path, settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     let this = std::env::current_exe()?;
     let (this, folder) = (this.display(), folder.display());
+    let port = |all: &[SocketAddr]| all.first().map_or(0, SocketAddr::port);
+    let listen = &settings.listen;
+    let (port, tls, https) = (port(&listen.dns), port(&listen.tls), port(&listen.https));
+    let ca = PrivateCa::new(&settings.state_dir, settings.tls.name.as_ref(), Vec::new());
+    let ca = ca.authority();
+    let (ca, path) = (ca.display(), &settings.tls.path);
     writeln!(
         out,
         "
@@ -127,7 +134,16 @@ This machine plays a school: whoever asks from 127.0.0.1 is a pupil, from
        {this} log --config {folder}
      → a row with 127.0.0.1, pupil, block, gambling, bets.example
 
-No internet is needed for these. (`dig` is in Debian's bind9-dnsutils.)
+  4. The first again over TLS, and over HTTPS. This machine made a certificate;
+     whoever asks must believe its authority, {ca}
+       kdig @127.0.0.1 -p {tls} +tls-ca={ca} +tls-hostname=localhost bets.example
+     → status: NXDOMAIN
+       curl --cacert {ca} -so /dev/null -w '%{{http_code}} %{{content_type}}\n' \\
+         'https://127.0.0.1:{https}{path}?dns={BETS}'
+     → 200 application/dns-message
+
+No internet is needed for these. (`dig` is in Debian's bind9-dnsutils,
+`kdig` in knot-dnsutils.)
 "
     )?;
     Ok(())

@@ -12,6 +12,7 @@ mod configuration;
 mod decisions;
 mod demo_lists;
 mod devices;
+mod encrypted;
 mod lists;
 mod packets;
 mod privacy;

@@ -11,18 +11,23 @@ mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+mod certificates;
 mod engines;
 mod failing;
 mod forwarding;
 mod https;
+mod identities;
 mod peers;
 mod places;
+mod proxies;
 pub(crate) mod reload;
 mod routers;
 mod rows;
 pub(crate) mod streams;
 mod tls;
 mod up;
+
+pub(crate) use https::base64url;
 
 /// Looks again and again until there is something, or it is too late.
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

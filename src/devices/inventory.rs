@@ -7,6 +7,7 @@
 //!
 //! Once built it is a value without a way to change it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::document::{Complaint, Place, choices};
@@ -105,13 +106,7 @@ impl Inventory {
     /// By id, in any case (D20).
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<u32> {
-        // Ids are stored in lower case; only a client that shouts costs a copy.
-        let handle = if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            self.ids.get(id.to_ascii_lowercase().as_str())
-        } else {
-            self.ids.get(id)
-        };
-        handle.copied()
+        self.ids.get(&*lower(id)).copied()
     }
 
     /// By what it calls itself over an encrypted transport: its `client_id`, or
@@ -125,10 +120,10 @@ impl Inventory {
         })
     }
 
-    /// By the `client_id` that the school issued, in lower case.
+    /// By the `client_id` that the school issued, in any case.
     #[must_use]
     pub fn by_issued_id(&self, id: &str) -> Option<u32> {
-        self.client_ids.get(id).copied()
+        self.client_ids.get(&*lower(id)).copied()
     }
 
     /// By Cisco Umbrella's device id, where its sixteen digits are a row's id.
@@ -358,6 +353,15 @@ impl<G: Fn(&str) -> Option<u16>> Reading<'_, G> {
         let whose = other.map(|device| format!("device \"{}\" on line {}", device.id, device.line));
         let whose = whose.unwrap_or_default();
         self.complain(line, format!("{what} already belongs to {whose}"));
+    }
+}
+
+/// An id as it is stored; only a client that shouts costs a copy.
+fn lower(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        id.to_ascii_lowercase().into()
+    } else {
+        id.into()
     }
 }
 

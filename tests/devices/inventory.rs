@@ -40,10 +40,44 @@ fn a_file_without_mistakes_is_read_whole() {
     let (inventory, complaints) = inventory("good.csv", include_str!("good.csv"));
     assert_eq!(said(&complaints), [""; 0]);
     let lines: Vec<_> = inventory.devices().iter().map(|d| d.line).collect();
-    assert_eq!(lines, [4, 5, 7, 8, 9, 10]);
+    assert_eq!(lines, [4, 5, 7, 8, 9, 10, 11]);
     let ann = inventory.device(0).unwrap();
     assert_eq!(ann.name, "Ann's laptop, old");
     assert_eq!((ann.macs.len(), ann.group), (2, Some(1)));
+}
+
+#[test]
+fn a_client_id_is_a_secret_of_one_device() {
+    let text = "id,client_id
+ann,k3v9x2qm7w4t
+ben,k3v9x2qm7w4t
+cat,Short
+dan,K3V9X2QM7W4T
+dan-the-second-laptop,dan-the-second-laptop
+k3v9x2qm7w4t,
+eve,ann-the-laptop
+ann-the-laptop,
+fay,
+";
+    let (inventory, complaints) = inventory("f", text);
+    let wanted = "12 to 63 random lower-case letters, digits and hyphens, like k3v9x2qm7w4t";
+    assert_eq!(
+        said(&complaints),
+        [
+            "f:3: its client_id already belongs to device \"ann\" on line 2".to_owned(),
+            format!("f:4: client_id must be {wanted}"),
+            format!("f:5: client_id must be {wanted}"),
+            "f:6: client_id is a secret and cannot be the id".to_owned(),
+            "f:7: its id, as a client_id, already belongs to device \"ann\" on line 2".to_owned(),
+            "f:9: its id, as a client_id, already belongs to device \"eve\" on line 8".to_owned(),
+        ]
+    );
+    let called = |id| inventory.device(inventory.by_client_id(id)?);
+    let called = |id| called(id).map(|device| device.id.as_str());
+    assert_eq!(called("k3v9x2qm7w4t"), Some("ann"));
+    assert_eq!(called("ann"), None);
+    assert_eq!(called("FAY"), Some("fay"));
+    assert_eq!(inventory.by_issued_id("fay"), None);
 }
 
 #[test]

@@ -34,7 +34,7 @@ const LOST: Ede<'_> = Ede {
 pub(super) fn begin(
     turn: &mut Turn<'_>,
     cache: &mut Cache,
-    (query, from): (&Query<'_>, From),
+    (query, from): (&Query<'_>, &From),
     (first, covering): (Decision, Covering),
     out: &mut Vec<u8>,
 ) -> Step {
@@ -65,7 +65,7 @@ pub(super) fn begin(
         return Step::Reply;
     }
     let said = (turn.policy.lists.serial, covering);
-    Step::Ask(Pending::of(query, &turn.asked, &key, from, said).instead(target))
+    Step::Ask(Pending::of(query, &turn.asked, &key, from.clone(), said).instead(target))
 }
 
 /// A question that had to be asked on, or was asked on for another name before

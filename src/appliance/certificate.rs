@@ -6,7 +6,7 @@
 //! resolver works: port 53 must not depend on a file of port 853.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl Keeper {
     pub(super) fn new(settings: &Settings, certificates: &Arc<Certificates>) -> Option<Self> {
         let tls = &settings.tls;
         let (certificate, key, private_ca) = if tls.private_ca {
-            let addresses = settings.listen.tls.iter().chain(&settings.listen.https);
-            let addresses: Vec<IpAddr> = addresses.map(std::net::SocketAddr::ip).collect();
+            let addresses = settings.listen.encrypted();
+            let addresses: Vec<IpAddr> = addresses.map(SocketAddr::ip).collect();
             let ca = PrivateCa::new(&settings.state_dir, tls.name.as_ref(), addresses);
             (ca.certificate(), ca.key(), Some(ca))
         } else {

@@ -301,9 +301,11 @@ impl Shared {
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: *trouble,
-            streams: [Transport::Tcp, Transport::Tls, Transport::Https]
+            streams: Transport::ALL
+                .into_iter()
+                .filter(|transport| *transport != Transport::Udp)
                 .map(|transport| (transport, self.doorkeeper.open(transport)))
-                .into(),
+                .collect(),
             failed_handshakes: self.doorkeeper.failed_handshakes(),
             certificate: self
                 .certificate

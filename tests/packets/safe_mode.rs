@@ -251,7 +251,7 @@ fn a_popular_one_is_refreshed_by_its_own_name() {
     let step = (0..3).map(|_| {
         bench
             .pipeline
-            .begin(&packet, sender(PUPIL), bench.now, &mut out)
+            .begin(&packet, &sender(PUPIL), bench.now, &mut out)
     });
     let Some(Step::ReplyAndRefresh(wanted)) = step.last() else {
         panic!("it is popular and nearly over");

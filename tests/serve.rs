@@ -28,6 +28,7 @@ mod routers;
 mod rows;
 pub(crate) mod streams;
 mod tls;
+mod transports;
 mod up;
 
 pub(crate) use https::base64url;

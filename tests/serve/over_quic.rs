@@ -22,7 +22,7 @@ pub(crate) fn run<T>(what: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(120);
         tokio::time::timeout(limit, what).await.expect("in time")
     })
 }

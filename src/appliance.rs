@@ -7,7 +7,8 @@
 //! - this thread with a small runtime: streams and their handshakes, upstreams
 //!   over TCP, `/metrics`, signals;
 //! - the house thread: a tick every second that reads leases, notices new lists
-//!   and certificates, and drops old log days.
+//!   and certificates, drops old log days, and looks at night whether the safe
+//!   modes are there.
 //!
 //! It starts with a valid policy or not at all; while there are no lists yet it
 //! answers "not ready" (promise 4). A worker that ends ends the process: a half
@@ -16,8 +17,10 @@
 mod certificate;
 mod crew;
 mod encrypted;
+mod endpoints;
 mod listen;
 pub mod private_ca;
+mod probe;
 mod tick;
 
 use std::io::{self, Write};
@@ -38,6 +41,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::crew::{Crew, start_workers};
 use self::encrypted::Encrypted;
+use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
@@ -108,8 +112,9 @@ async fn run(
     let zone = configuration.document.zone.clone();
     let labels = Arc::new(GroupLabels::default());
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
-    let desk = desk(settings, activation.live(), Arc::clone(&leases), &labels)?;
     let encrypted = Encrypted::listen(settings)?;
+    let bound = encrypted.as_bound(settings);
+    let desk = desk(&bound, activation.live(), Arc::clone(&leases), &labels)?;
     let keeper = encrypted.keeper(settings);
     let housekeeping =
         Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
@@ -142,7 +147,7 @@ async fn run(
         }
         None => None,
     };
-    let house = housekeeping.start()?;
+    let house = housekeeping.start(crew.mailboxes.first().cloned())?;
     announce(&crew.addresses, metrics, &listening, out)?;
     let ended = until_stopped(signals, &house, &crew).await;
     stop(crew, writer);
@@ -282,7 +287,8 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
             .with_context(|| format!("the zone file {}", zone.file.display()))?;
         zones.push((zone.name.clone(), text));
     }
-    Ok(Local::new(&records, &zones, forwarded)?)
+    let local = Local::new(&records, &zones, forwarded)?;
+    Ok(local.with_endpoints(&endpoints(settings))?)
 }
 
 /// The thread that writes the query log.

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::devices::inventory::COLUMNS;
+use crate::devices::inventory::{COLUMNS, Inventory};
+use crate::dns::streams::certificate::Pair;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
@@ -35,8 +36,8 @@ pub struct Configuration {
     pub settings: Settings,
     /// The school's policy as it was typed.
     pub document: PolicyDocument,
-    /// How many devices the inventory has.
-    pub devices: usize,
+    /// The school's devices.
+    pub devices: Inventory,
     /// The texts that a policy is made of.
     pub texts: PolicyTexts,
     /// What is not wrong but worth a look.
@@ -75,10 +76,11 @@ impl Configuration {
             let (document, devices, found) = compile::read(texts.policy(), texts.devices());
             complaints.extend(found);
             complaints.extend(texts.tables().1);
-            (document, devices.devices().len())
+            (document, devices)
         });
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
+            warnings.extend(unusable_certificate(settings));
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
@@ -236,7 +238,7 @@ fn summary(configuration: &Configuration) -> String {
         counted(document.groups.len(), "group"),
         counted(document.timetables.len(), "timetable"),
         counted(document.exceptions.len(), "exception"),
-        counted(configuration.devices, "device"),
+        counted(configuration.devices.devices().len(), "device"),
     )
 }
 
@@ -302,6 +304,23 @@ fn missing_files(settings: &Settings, wrong: &mut Vec<Complaint>, odd: &mut Vec<
             odd.push(about(SETTINGS, message));
         }
     }
+}
+
+/// The resolver starts without a certificate too, and looks for it again and
+/// again; but whoever checks wants to know.
+fn unusable_certificate(settings: &Settings) -> Option<Complaint> {
+    let (certificate, key) = (
+        settings.tls.certificate.as_ref()?,
+        settings.tls.key.as_ref()?,
+    );
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let pair = || {
+        let (chain, key) = (read(certificate)?, read(key)?);
+        Pair::read(&chain, &key).map_err(|error| format!("{}: {error}", certificate.display()))
+    };
+    let why = pair().err()?;
+    Some(about(SETTINGS, format!("no encrypted DNS: {why}")))
 }
 
 fn pages_without_address(

@@ -20,7 +20,8 @@
 //! questions arrive.
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
-//! `serve`; [`up`] is the same with a ready-made configuration.
+//! `serve`; [`up`] is the same with a ready-made configuration. [`profile`] writes
+//! what makes devices ask it, and [`selftest`] asks it from their place.
 //!
 //! ARCHITECTURE.md has the promises, each with the test that holds it.
 
@@ -36,7 +37,9 @@ pub mod mac;
 pub mod metrics;
 pub mod name;
 pub mod policy;
+pub mod profile;
 pub mod querylog;
+pub mod selftest;
 pub mod settings;
 pub mod up;
 pub mod why;

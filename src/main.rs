@@ -12,9 +12,14 @@ use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
+use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The DNS filter for schools.
 #[derive(Parser)]
@@ -55,15 +60,22 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Write what makes a device ask this resolver wherever it is
+    Profile(ProfileArgs),
+    /// Ask from a client's place what gets through
+    Selftest(SelftestArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Libraries tell the addresses and names that they stumble over (promise 6).
+    let ours = Targets::new().with_target("schoolgate", LevelFilter::INFO);
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_max_level(tracing::Level::INFO)
         .with_target(false)
+        .finish()
+        .with(ours)
         .init();
     match run(cli) {
         Ok(code) => ExitCode::from(code),
@@ -119,6 +131,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Verb::Lists { json } => {
             report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
         }
+        Verb::Selftest(args) => {
+            let passed = selftest(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!passed));
+        }
         Verb::Log(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
             let folder = configuration.settings.state_dir.join("querylog");
@@ -126,6 +142,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::Profile(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let notes = &mut io::stderr();
+            return profile(&args, &configuration, rand::random(), out, notes);
         }
     }
     Ok(0)

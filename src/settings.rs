@@ -204,6 +204,9 @@ pub struct Answers {
     pub page_addresses: Vec<IpAddr>,
     /// Whom to ask about a block, for those who look (RFC 8914); may be empty.
     pub contact: String,
+    /// The page that says who filters here and why, for those who ask what kind
+    /// of resolver this is (RFC 9606); https, may be empty.
+    pub info_url: String,
 }
 
 /// `[limits]`: how much one device may ask for.

@@ -83,20 +83,8 @@ pub fn why(
         is_served(ip, settings)?;
     }
     let now = moment(args.at.as_deref(), &configuration.document.zone, now)?;
-    let last = last_record(&settings.state_dir)?;
-    let live = Live {
-        number: last.map_or(0, |record| record.number),
-        not_before: load::put_in_force(&settings.state_dir),
-        lists: load::open(&settings.state_dir)?,
-        // An asker is told what is, even where `check` would complain.
-        standing: true,
-    };
-    let policy = configuration
-        .texts
-        .compile(live)
-        .map_err(appliance::all_of)?;
-    let mut watcher = Watcher::new(settings.clients.leases.clone());
-    let leases = watcher.poll(now).unwrap_or_default();
+    let policy = standing_policy(configuration)?;
+    let leases = leases(settings, now);
     let (asker, ip) = whose(&args.whose, &policy, &leases, now)?;
     let forwarded = settings
         .upstream
@@ -122,6 +110,40 @@ pub fn why(
         writeln!(out, "{explanation}")?;
     }
     Ok(())
+}
+
+/// The policy that the folder's files make with the lists in force.
+pub fn standing_policy(configuration: &Configuration) -> anyhow::Result<Policy> {
+    let state_dir = &configuration.settings.state_dir;
+    let last = last_record(state_dir)?;
+    let live = Live {
+        number: last.map_or(0, |record| record.number),
+        not_before: load::put_in_force(state_dir),
+        lists: load::open(state_dir)?,
+        // An asker is told what is, even where `check` would complain.
+        standing: true,
+    };
+    configuration.texts.compile(live).map_err(appliance::all_of)
+}
+
+/// Who `ip` is to the resolver, no router between.
+pub fn asker_at(
+    ip: IpAddr,
+    settings: &Settings,
+    policy: &Policy,
+    now: Timestamp,
+) -> anyhow::Result<Asker> {
+    let by_address = Whose {
+        client: Some(ip),
+        device: None,
+        group: None,
+    };
+    Ok(whose(&by_address, policy, &leases(settings, now), now)?.0)
+}
+
+fn leases(settings: &Settings, now: Timestamp) -> Leases {
+    let mut watcher = Watcher::new(settings.clients.leases.clone());
+    watcher.poll(now).unwrap_or_default()
 }
 
 /// The moment that is asked about.

@@ -63,6 +63,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
             "settings",
             "policy",
             "devices/inventory",
+            "dns/streams/certificate",
             "lists/lookup",
             "lists/source",
         ],
@@ -98,10 +99,15 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 ];
 
 /// Where alone a text may stand. Tests are not looked at.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("live.swap(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
-    ("hickory_", &["dns/local", "dns/upstream", "lists/outside"]),
+    (
+        "hickory_",
+        &["dns/local", "dns/upstream", "lists/outside", "selftest/ask"],
+    ),
+    ("quinn::", &["dns/streams"]),
+    ("h3::", &["dns/streams"]),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),
     (
@@ -122,7 +128,9 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
             "lists/sample",
             "lists/source",
             "lists/store",
+            "profile",
             "querylog",
+            "selftest/record",
             "settings",
         ],
     ),

@@ -79,7 +79,7 @@ policy.toml:3: there is no group \"g\"; there is nothing to choose from
 schoolgate.toml:2: `entries` must be a whole number from 0 to 10000000
 sources.toml:1: [source] needs `category`
 sources.toml:1: [source] needs `format`
-sources.toml:1: [source] needs `url` or `file`
+sources.toml:1: [source] needs `url`, `file` or `shipped`
 DIR: 7 mistakes
 ";
     assert_eq!(said(folder.path()), (expected.to_owned(), 1));

@@ -16,6 +16,7 @@ mod encrypted;
 mod lists;
 mod packets;
 mod privacy;
+mod profile;
 mod querylog;
 mod serve;
 mod settings;

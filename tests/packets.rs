@@ -23,6 +23,7 @@ mod altered;
 mod answers;
 mod any;
 mod bench;
+mod endpoints;
 mod promises;
 mod safe_mode;
 mod wire;

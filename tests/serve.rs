@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod namespaces;
 pub(crate) mod school;
 mod secured;
 pub(crate) mod upstream;
@@ -14,6 +15,7 @@ pub(crate) mod wire;
 mod certificates;
 mod engines;
 mod failing;
+mod firewall;
 mod forwarding;
 mod https;
 mod https3;
@@ -21,11 +23,13 @@ mod identities;
 mod over_quic;
 mod peers;
 mod places;
+mod profile;
 mod proxies;
 mod quic;
 pub(crate) mod reload;
 mod routers;
 mod rows;
+mod selftest;
 pub(crate) mod streams;
 mod tls;
 mod transports;

@@ -19,6 +19,11 @@ use crate::questions::{Load, Questions};
 use crate::upstream::Upstream;
 use crate::wire::{self, Said};
 
+/// How often a server is started that is quick about it. What one start takes
+/// depends on what the core did before: the median is told.
+const STARTS: usize = 5;
+/// A server that takes longer is started once.
+const QUICK: Duration = Duration::from_secs(2);
 /// Unbound and Knot Resolver take long to read such a policy zone.
 const START: Duration = Duration::from_secs(180);
 
@@ -132,6 +137,26 @@ impl Ground {
     }
 
     fn first_answer(
+        &self,
+        command: &Command,
+        port: u16,
+        cores: &Cores,
+        log: &Path,
+        answers: bool,
+    ) -> anyhow::Result<Started> {
+        let mut took = Vec::new();
+        loop {
+            let mut started = self.one_start(command, port, cores, log, answers)?;
+            took.push(started.took);
+            if took.len() == STARTS || started.took > QUICK {
+                took.sort();
+                started.took = took[took.len() / 2];
+                return Ok(started);
+            }
+        }
+    }
+
+    fn one_start(
         &self,
         command: &Command,
         port: u16,

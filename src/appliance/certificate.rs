@@ -6,7 +6,7 @@
 //! resolver works: port 53 must not depend on a file of port 853.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
+use super::endpoints::addresses;
 use super::private_ca::PrivateCa;
 use crate::dns::streams::certificate::{Certificates, Pair};
 use crate::settings::Settings;
@@ -22,12 +23,17 @@ use crate::settings::Settings;
 /// A certificate that ends sooner is warned of: whoever renews it did not.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// How often the private authority is asked whether its certificate ends.
+const RENEWAL: SignedDuration = SignedDuration::from_hours(1);
+
 /// Looks after the files.
 pub(super) struct Keeper {
     certificates: Arc<Certificates>,
     certificate: PathBuf,
     key: PathBuf,
     private_ca: Option<PrivateCa>,
+    /// When the authority was last asked.
+    renewed: Option<Timestamp>,
     /// The files as they were taken or refused.
     known: Option<Stamp>,
     /// The files at the last look.
@@ -53,8 +59,10 @@ impl Keeper {
     pub(super) fn new(settings: &Settings, certificates: &Arc<Certificates>) -> Option<Self> {
         let tls = &settings.tls;
         let (certificate, key, private_ca) = if tls.private_ca {
-            let addresses = settings.listen.encrypted();
-            let addresses: Vec<IpAddr> = addresses.map(SocketAddr::ip).collect();
+            let mut addresses = addresses(settings);
+            // A client that was handed a plain address checks that the encrypted
+            // service has it too (RFC 9462 section 4.2).
+            addresses.extend(settings.listen.dns.iter().map(SocketAddr::ip));
             let ca = PrivateCa::new(&settings.state_dir, tls.name.as_ref(), addresses);
             (ca.certificate(), ca.key(), Some(ca))
         } else {
@@ -65,6 +73,7 @@ impl Keeper {
             certificate,
             key,
             private_ca,
+            renewed: None,
             known: None,
             seen: None,
             warned: false,
@@ -78,6 +87,7 @@ impl Keeper {
 
     /// Takes the files as they are.
     pub(super) fn read(&mut self, now: Timestamp) {
+        self.renewed = None;
         self.renew(now);
         let stamp = self.stamp();
         (self.known, self.seen) = (Some(stamp), Some(stamp));
@@ -127,10 +137,17 @@ impl Keeper {
         Ok(pair)
     }
 
-    fn renew(&self, now: Timestamp) {
-        if let Some(ca) = &self.private_ca
-            && let Err(error) = ca.renew(now)
-        {
+    fn renew(&mut self, now: Timestamp) {
+        let Some(ca) = &self.private_ca else {
+            return;
+        };
+        // Also when the clock is set, in whichever direction.
+        let is_recent = |at: Timestamp| now.duration_since(at).abs() < RENEWAL;
+        if self.renewed.is_some_and(is_recent) {
+            return;
+        }
+        self.renewed = Some(now);
+        if let Err(error) = ca.renew(now) {
             tracing::error!("the private authority: {error:#}");
         }
     }

@@ -35,6 +35,16 @@ impl Encrypted {
         })
     }
 
+    /// The settings with every port of these listeners a real one.
+    pub(super) fn as_bound(&self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        settings.listen.tls = self.tls.iter().map(|(address, _)| *address).collect();
+        settings.listen.https = self.https.iter().map(|(address, _)| *address).collect();
+        settings.listen.quic = self.quic.iter().map(|(address, _)| *address).collect();
+        settings.listen.https3 = self.https3.iter().map(|(address, _)| *address).collect();
+        settings
+    }
+
     /// Whoever looks after the certificate, if one is needed.
     pub(super) fn keeper(&self, settings: &Settings) -> Option<Keeper> {
         let is_needed = settings.listen.encrypted().next().is_some();
@@ -76,18 +86,28 @@ impl Encrypted {
             lines.push(format!("DNS over QUIC on {address}"));
             let endpoint = quic::endpoint(socket, Arc::clone(&config), doorkeeper, 0)?;
             let certificates = Arc::clone(&self.certificates);
-            tokio::spawn(quic::accept(endpoint, Arc::clone(doorkeeper), certificates));
+            let accepting = quic::accept(endpoint, Arc::clone(doorkeeper), certificates);
+            tokio::spawn(until_lost(accepting, address, "QUIC"));
         }
         let config = self.certificates.config(https3::ALPN)?;
         for (address, socket) in self.https3 {
             lines.push(format!("DNS over HTTP/3 on https://{address}{}", self.path));
-            tokio::spawn(https3::accept(
-                quic::endpoint(socket, Arc::clone(&config), doorkeeper, https3::ONE_WAY)?,
+            let config = Arc::clone(&config);
+            let accepting = https3::accept(
+                quic::endpoint(socket, config, doorkeeper, https3::ONE_WAY)?,
                 Arc::clone(doorkeeper),
                 Arc::clone(&self.certificates),
                 Arc::clone(&self.path),
-            ));
+            );
+            tokio::spawn(until_lost(accepting, address, "HTTP/3"));
         }
         Ok(lines)
     }
+}
+
+/// quinn gives a socket up for good when reading from it fails; that is said,
+/// for the rest serves on.
+async fn until_lost(accepting: impl Future<Output = ()>, address: SocketAddr, what: &str) {
+    accepting.await;
+    tracing::error!("no longer answering over {what} on {address}: its socket failed");
 }

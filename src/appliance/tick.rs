@@ -4,6 +4,7 @@
 //! fails here is said once, when it begins to fail, and tried again.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,9 +19,11 @@ use tokio::net::TcpListener;
 
 use super::certificate::{Keeper, Status};
 use super::give_way;
+use super::probe::Probe;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::devices::leases::Leases;
 use crate::devices::leases::watch::Watcher;
+use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::Desk;
 use crate::dns::streams::Doorkeeper;
 use crate::lists::load::{LoadError, pointer_changed};
@@ -52,6 +55,9 @@ pub(super) struct Housekeeping {
     lists: Option<SystemTime>,
     swept: Option<Timestamp>,
     hiding: usize,
+    probe: Probe,
+    /// Of the worker that looks names up for it.
+    mailbox: Option<Mailbox>,
 }
 
 /// What the page of numbers is made of.
@@ -65,6 +71,7 @@ pub(super) struct Shared {
     certificate: Option<Arc<Status>>,
     started: Timestamp,
     lease_trouble: Arc<Mutex<usize>>,
+    targets_missing: Arc<AtomicUsize>,
 }
 
 impl Housekeeping {
@@ -76,17 +83,22 @@ impl Housekeeping {
         zone: TimeZone,
         certificate: Option<Keeper>,
     ) -> Self {
+        let started = Timestamp::now();
+        let policy = activation.policy();
+        let probe = Probe::new(zone.clone(), started, policy.as_deref());
         let mut house = Self {
             watcher: Watcher::new(settings.clients.leases.clone()),
             activation: Arc::new(Mutex::new(activation)),
             leases: Arc::clone(leases),
             lease_trouble: Arc::default(),
             desk: Arc::clone(desk),
+            probe,
+            mailbox: None,
             certificate,
             zone,
             lists: pointer_changed(&settings.state_dir),
             settings: settings.clone(),
-            started: Timestamp::now(),
+            started,
             swept: None,
             hiding: 0,
         };
@@ -114,14 +126,16 @@ impl Housekeeping {
             certificate: self.certificate.as_ref().map(Keeper::status),
             started: self.started,
             lease_trouble: Arc::clone(&self.lease_trouble),
+            targets_missing: self.probe.missing(),
         })
     }
 
     /// Starts the thread that sees to all of this until the sender is gone; what
     /// is sent is a wish for a reload. Building a policy takes long beside an
     /// answer: the thread is nice, and so gives way to the workers wherever they
-    /// share a core.
-    pub(super) fn start(mut self) -> io::Result<mpsc::Sender<Cause>> {
+    /// share a core. `mailbox` is a worker's, to have names looked up by.
+    pub(super) fn start(mut self, mailbox: Option<Mailbox>) -> io::Result<mpsc::Sender<Cause>> {
+        self.mailbox = mailbox;
         let (wishes, received) = mpsc::channel();
         let see_to_it = move || {
             give_way(NICENESS);
@@ -156,10 +170,15 @@ impl Housekeeping {
             self.lists = lists;
             self.reload(Cause::Lists);
         }
-        self.activation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tidy();
+        let policy = {
+            let activation = self.activation.lock();
+            let mut activation = activation.unwrap_or_else(PoisonError::into_inner);
+            activation.tidy();
+            activation.policy()
+        };
+        if let (Some(policy), Some(mailbox)) = (policy, &self.mailbox) {
+            self.probe.tick(&policy, mailbox, now);
+        }
         self.notice_hidden(now);
         if let Some(certificate) = &mut self.certificate {
             certificate.tick(now);
@@ -301,6 +320,7 @@ impl Shared {
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: *trouble,
+            targets_missing: self.targets_missing.load(Ordering::Relaxed),
             streams: Transport::ALL
                 .into_iter()
                 .filter(|transport| *transport != Transport::Udp)

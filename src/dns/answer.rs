@@ -156,6 +156,13 @@ impl Answer {
         })
     }
 
+    /// Whether it has an address, of either kind.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.answers()
+            .any(|record| matches!(record.rtype, rtype::A | rtype::AAAA))
+    }
+
     /// The name that stands at `at`, decompressed and in lower case.
     #[must_use]
     pub fn name_at(&self, at: usize) -> Option<LowerName> {

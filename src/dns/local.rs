@@ -5,9 +5,12 @@
 //! replies are read like an upstream's. Special-use names (RFC 6761 and its
 //! family, R-99) and the reverse zones of private networks (RFC 6303) stay
 //! local, so that neither a pupil's typing error nor a device's chatter tells
-//! an upstream what the school's network looks like. `resolver.arpa` is never
-//! forwarded: the answer would be the *upstream's* encrypted service, and
-//! phones would walk out through it. A conditional zone comes first.
+//! an upstream what the school's network looks like. A conditional zone comes
+//! first, but for `resolver.arpa`, which is never forwarded: the answer would be
+//! the *upstream's* encrypted service, and phones would walk out through it
+//! . Where our own can be found is said in `endpoints.rs`.
+
+pub mod endpoints;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,10 +31,11 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, MessageResponse, ZoneType};
 
-use super::answer::Answer;
+use super::answer::{Answer, rtype};
 use super::question::{HEADER, Query, Rcode};
 use super::reply::ede;
 use crate::name::{Name, NameRef};
+use endpoints::{Endpoints, RESINFO};
 
 /// Names without any record of their own: nothing below them is asked on.
 const EMPTY_ZONES: [&str; 8] = [
@@ -71,6 +75,12 @@ const TTL: u32 = 600;
 /// The type DS, which stands with the parent (RFC 4035).
 const DS: u16 = 43;
 
+/// NODATA for every name and type a client tries (RFC 9462 section 4).
+const NODATA_BELOW: &str = "* IN HINFO \"\" \"\"\n";
+
+/// Where a client asks who its resolver is (RFC 9462), in wire form.
+const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\x00";
+
 /// A zone of our own could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("local zone \"{zone}\": {reason}")]
@@ -102,6 +112,20 @@ pub struct Local {
     wildcards: HashSet<Name>,
     /// Zones forwarded elsewhere, which come before ours.
     forwarded: Vec<Name>,
+    /// The apexes that the school has written itself.
+    school: Vec<Name>,
+    own: Option<Own>,
+}
+
+/// Our own name. The rest of the school's domain may well be public, so of all
+/// that could be asked about it only what we know better is answered here.
+struct Own {
+    catalog: Catalog,
+    name: Name,
+    /// `_dns.NAME` (RFC 9461).
+    service: Name,
+    /// Whether nobody else at the school knows the name's addresses.
+    hosts: bool,
 }
 
 impl Local {
@@ -118,29 +142,50 @@ impl Local {
             owners: HashSet::default(),
             wildcards: HashSet::default(),
             forwarded,
+            school: Vec::new(),
+            own: None,
         };
         for zone in special_use() {
             local.add(&zone.0, &zone.1)?;
         }
         for record in records {
             local.add(&record.name.to_string(), &record.zone_text())?;
+            local.school.push(record.name.clone());
         }
         for (name, text) in zones {
             local.add(&name.to_string(), text)?;
+            local.school.push(name.clone());
         }
         Ok(local)
+    }
+
+    /// The same, telling those who ask where our encrypted listeners are, if
+    /// there are any, and what kind of resolver this is.
+    pub fn with_endpoints(mut self, endpoints: &Endpoints) -> Result<Self, ZoneError> {
+        let mut text = start_of_authority(TTL) + NODATA_BELOW;
+        let mut records = endpoints.services(&absolute("_dns.resolver.arpa")?)?;
+        if !records.is_empty() {
+            // Now `_dns` is a name, and what holds below the zone ends at it.
+            text.push_str("*._dns IN HINFO \"\" \"\"\n");
+        }
+        records.push(endpoints.info(&absolute("resolver.arpa")?));
+        self.add_zone(Zone::new("resolver.arpa", &text, records)?)?;
+        if let Some(name) = &endpoints.name {
+            let theirs = |zone: &Name| name.as_ref().is_within(zone.as_ref());
+            let hosts = !endpoints.addresses.is_empty()
+                && !self.school.iter().chain(&self.forwarded).any(theirs);
+            self.own = Some(Own::new(name, endpoints, hosts)?);
+        }
+        Ok(self)
     }
 
     /// Our own answer, if the name is in one of our zones.
     #[must_use]
     pub fn answer(&self, query: &Query<'_>) -> Option<Answer> {
         let name = query.name.name();
-        if !self.holds(name, query.rtype) {
-            return None;
-        }
+        let catalog = self.catalog_for(name, query.rtype)?;
         let question = [name.wire(), &query.rtype.to_be_bytes(), &[0, 1]].concat();
-        let answer = self
-            .ask(&question)
+        let answer = ask(catalog, &question)
             .and_then(|reply| Some((Answer::read(&reply, &question).ok()?, reply)));
         let (mut answer, reply) =
             answer.unwrap_or_else(|| (Answer::failure(&question, ede::OTHER, 1), Vec::new()));
@@ -156,6 +201,13 @@ impl Local {
     /// Whether we answer this question ourselves.
     #[must_use]
     pub fn holds(&self, name: NameRef<'_>, rtype: u16) -> bool {
+        self.catalog_for(name, rtype).is_some()
+    }
+
+    fn catalog_for(&self, name: NameRef<'_>, rtype: u16) -> Option<&Catalog> {
+        if let Some(own) = self.own.as_ref().filter(|own| own.speaks(name, rtype)) {
+            return Some(&own.catalog);
+        }
         // DS stands with the parent: with us where that is ours too, and asked
         // on for a zone that hangs in the public tree (RFC 8375 section 4).
         let ours = |n: NameRef<'_>| self.apexes.contains(n.wire());
@@ -165,7 +217,8 @@ impl Local {
                 .iter()
                 .any(|zone| name.is_within(zone.as_ref()))
         };
-        is_ours && !is_forwarded()
+        let discovery = || NameRef::from_wire(RESOLVER_ARPA).is_some_and(|d| name.is_within(d));
+        (is_ours && (!is_forwarded() || discovery())).then_some(&self.catalog)
     }
 
     /// Whether a wildcard speaks for `name`: no name of ours is nearer.
@@ -176,54 +229,124 @@ impl Local {
         nearest.is_some_and(|n| speaks(&n))
     }
 
-    fn ask(&self, question: &[u8]) -> Option<Vec<u8>> {
-        let mut packet = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        debug_assert_eq!(packet.len(), HEADER);
-        packet.extend_from_slice(question);
-        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
-        let request = Request::from_bytes(packet, nobody, Protocol::Tcp).ok()?;
-        let reply = Captured::default();
-        let handled = pin!(
-            self.catalog
-                .handle_request::<_, TokioTime>(&request, reply.clone())
-        );
-        // In-memory zones never wait: their lock has readers only.
-        match handled.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(_) => Some(reply.take()),
-            Poll::Pending => None,
-        }
+    fn add(&mut self, apex: &str, text: &str) -> Result<(), ZoneError> {
+        self.add_zone(Zone::new(apex, text, Vec::new())?)
     }
 
-    fn add(&mut self, apex: &str, text: &str) -> Result<(), ZoneError> {
+    fn add_zone(&mut self, zone: Zone) -> Result<(), ZoneError> {
+        for owner in &zone.owners {
+            if owner.is_wildcard() {
+                self.wildcards.extend(wire_of(&owner.base_name()));
+            } else {
+                self.owners.extend(wire_of(owner));
+            }
+        }
+        let apex = wire_of(&zone.apex).ok_or_else(|| ZoneError {
+            zone: zone.apex.to_string(),
+            reason: "not a name".to_owned(),
+        })?;
+        self.apexes.insert(apex);
+        zone.serve_from(&mut self.catalog);
+        Ok(())
+    }
+}
+
+impl Own {
+    fn new(name: &Name, endpoints: &Endpoints, hosts: bool) -> Result<Self, ZoneError> {
+        let host = endpoints::proto(name)?;
+        let text = format!("_dns.{name}");
+        let service = Name::parse_any_depth(&text).map_err(|error| ZoneError {
+            zone: text.clone(),
+            reason: error.to_string(),
+        })?;
+        let mut records = endpoints.services(&absolute(&text)?)?;
+        records.push(endpoints.info(&host));
+        if hosts {
+            records.extend(endpoints.hosts(&host));
+        }
+        let mut catalog = Catalog::new();
+        let soa = start_of_authority(TTL);
+        Zone::new(&name.to_string(), &soa, records)?.serve_from(&mut catalog);
+        Ok(Self {
+            catalog,
+            name: name.clone(),
+            service,
+            hosts,
+        })
+    }
+
+    /// Whether this question is about what we know better than anybody.
+    fn speaks(&self, name: NameRef<'_>, rtype: u16) -> bool {
+        if name == self.service.as_ref() {
+            return true;
+        }
+        // HTTPS goes with the addresses, or a browser would be told both that
+        // the name exists and that it does not.
+        let about_hosts = matches!(rtype, rtype::A | rtype::AAAA | rtype::SVCB | rtype::HTTPS);
+        name == self.name.as_ref() && (rtype == RESINFO || (self.hosts && about_hosts))
+    }
+}
+
+/// A zone, ready to be served.
+struct Zone {
+    apex: ProtoName,
+    owners: Vec<ProtoName>,
+    handler: InMemoryZoneHandler<TokioRuntimeProvider>,
+}
+
+impl Zone {
+    /// Of a master file and `more` records.
+    fn new(apex: &str, text: &str, more: Vec<Record>) -> Result<Self, ZoneError> {
         let error = |reason: String| ZoneError {
             zone: apex.to_owned(),
             reason,
         };
-        let origin = ProtoName::from_ascii(format!("{apex}.")).map_err(|e| error(e.to_string()))?;
-        let (origin, records) = Parser::new(text, None, Some(origin))
+        let (apex, records) = Parser::new(text, None, Some(absolute(apex)?))
             .parse()
             .map_err(|e| error(e.to_string()))?;
-        for key in records.keys() {
-            let owner = ProtoName::from(&key.name);
-            if owner.is_wildcard() {
-                self.wildcards.extend(wire_of(&owner.base_name()));
-            } else {
-                self.owners.extend(wire_of(&owner));
-            }
+        let owners = records.keys().map(|key| ProtoName::from(&key.name));
+        let owners = owners.chain(more.iter().map(|record| record.name.clone()));
+        let owners = owners.collect();
+        let (kind, transfers) = (ZoneType::Primary, AxfrPolicy::Deny);
+        let mut handler =
+            InMemoryZoneHandler::new(apex.clone(), records, kind, transfers).map_err(error)?;
+        for record in more {
+            handler.upsert_mut(record, 0);
         }
-        let zone = InMemoryZoneHandler::<TokioRuntimeProvider>::new(
-            origin.clone(),
-            records,
-            ZoneType::Primary,
-            AxfrPolicy::Deny,
-        )
-        .map_err(error)?;
-        let wire = wire_of(&origin).ok_or_else(|| error("not a name".to_owned()))?;
-        self.apexes.insert(wire);
-        self.catalog
-            .upsert(LowerName::new(&origin), vec![Arc::new(zone)]);
-        Ok(())
+        Ok(Self {
+            apex,
+            owners,
+            handler,
+        })
     }
+
+    fn serve_from(self, catalog: &mut Catalog) {
+        catalog.upsert(LowerName::new(&self.apex), vec![Arc::new(self.handler)]);
+    }
+}
+
+/// Asks hickory, in this thread and at once.
+fn ask(catalog: &Catalog, question: &[u8]) -> Option<Vec<u8>> {
+    let mut packet = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    debug_assert_eq!(packet.len(), HEADER);
+    packet.extend_from_slice(question);
+    let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+    let request = Request::from_bytes(packet, nobody, Protocol::Tcp).ok()?;
+    let reply = Captured::default();
+    let handled = pin!(catalog.handle_request::<_, TokioTime>(&request, reply.clone()));
+    // In-memory zones never wait: their lock has readers only.
+    match handled.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(_) => Some(reply.take()),
+        Poll::Pending => None,
+    }
+}
+
+/// `name` from the root down.
+fn absolute(name: &str) -> Result<ProtoName, ZoneError> {
+    ProtoName::from_ascii(format!("{name}.")).map_err(|error| ZoneError {
+        zone: name.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 impl LocalRecord {
@@ -257,8 +380,7 @@ fn special_use() -> BTreeMap<String, String> {
     );
     add("127.in-addr.arpa", "1.0.0 IN PTR localhost.\n");
     add(LOOPBACK_V6, "@ IN PTR localhost.\n");
-    // NODATA for every name and type a client tries (RFC 9462 section 4).
-    add("resolver.arpa", "* IN HINFO \"\" \"\"\n");
+    add("resolver.arpa", NODATA_BELOW);
     zones
 }
 

@@ -1,5 +1,5 @@
 //! A worker's mailbox: how the tokio side hands it streams' questions and the
-//! answers of slow roads.
+//! answers of slow roads, and the house what it wants to know.
 //!
 //! The worker sleeps in its own event loop, so posting wakes it. The box is
 //! bounded; when it is full a question is refused at once rather than queued
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
-use super::pipeline::From;
+use super::pipeline::{From, Wanted};
 use super::upstream::tcp::Mark;
 
 /// Letters a box holds.
@@ -31,6 +31,15 @@ pub enum Mail {
         from: From,
         /// Where its replies go.
         replies: Sender<Vec<u8>>,
+    },
+    /// Something to be looked up that nobody has asked for.
+    Probe {
+        /// What.
+        wanted: Wanted,
+        /// The asker's own mark.
+        mark: usize,
+        /// Is told the mark, and whether there is an address.
+        tell: std::sync::mpsc::Sender<(usize, bool)>,
     },
     /// What came of a question asked over TCP.
     TcpAnswer {

@@ -77,6 +77,21 @@ pub mod ede {
     pub const STALE_NXDOMAIN: u16 = 19;
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
     pub const NETWORK_ERROR: u16 = 23;
+
+    /// All of them, rising: what RESINFO says of us (RFC 9606).
+    pub const SENT: [u16; 11] = [
+        OTHER,
+        STALE_ANSWER,
+        FORGED_ANSWER,
+        CACHED_ERROR,
+        NOT_READY,
+        BLOCKED,
+        CENSORED,
+        PROHIBITED,
+        STALE_NXDOMAIN,
+        NO_REACHABLE_AUTHORITY,
+        NETWORK_ERROR,
+    ];
 }
 
 /// What a blocked question gets.

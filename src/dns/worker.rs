@@ -21,7 +21,7 @@ use tokio::sync::mpsc::Sender as Replies;
 use super::answer::Answer;
 use super::batch::Inbox;
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
-use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step};
+use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step, Wanted};
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
@@ -49,10 +49,15 @@ pub struct Worker {
     /// The ways back into streams whose questions wait.
     streams: Vec<Option<Replies<Vec<u8>>>>,
     free: Vec<u32>,
+    /// What somebody wants to be told of when it lands.
+    probes: Vec<(Wanted, usize, Tell)>,
     inbox: Inbox<()>,
     postman: Postman,
     reply: Vec<u8>,
 }
+
+/// Takes a mark, and whether there is an address.
+type Tell = std::sync::mpsc::Sender<(usize, bool)>;
 
 /// The event loop's parts that others must know before a worker is made.
 pub struct Frame {
@@ -125,6 +130,7 @@ impl Frame {
             stop,
             streams: Vec::new(),
             free: Vec::new(),
+            probes: Vec::new(),
             inbox: Inbox::new(false),
             postman: Postman::default(),
             reply: Vec::with_capacity(usize::from(u16::MAX) + MAX_WIRE),
@@ -283,6 +289,11 @@ impl Worker {
                 from,
                 replies,
             } => self.stream_question(&packet, from, replies, now),
+            Mail::Probe { wanted, mark, tell } => {
+                self.forwarder.refresh(&wanted, now.ms);
+                self.probes.retain(|(other, ..)| *other != wanted);
+                self.probes.push((wanted, mark, tell));
+            }
             Mail::TcpAnswer {
                 mark,
                 packet,
@@ -356,6 +367,14 @@ impl Worker {
         };
         for pending in &landed.waiting {
             self.finish(pending, &outcome, now);
+        }
+        if !self.probes.is_empty() {
+            let found = answer.as_ref().is_ok_and(Answer::has_address);
+            let asked = |probe: &mut (Wanted, _, Tell)| probe.0 == landed.wanted;
+            for (_, mark, tell) in self.probes.extract_if(.., asked) {
+                // Whoever has lost patience need not be told.
+                let _ = tell.send((mark, found));
+            }
         }
         self.pipeline.keep(&landed.wanted, answer, memo, now);
         self.forwarder.release(landed);

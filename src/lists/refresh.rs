@@ -337,6 +337,7 @@ fn origin_hash(spec: &SourceSpec) -> String {
     let origin = match &spec.origin {
         Origin::Url(url) => url.clone(),
         Origin::File(path) => path.display().to_string(),
+        Origin::Shipped { name, .. } => (*name).to_owned(),
     };
     let read_as = (spec.class, spec.format, spec.reach, spec.allow_tld, origin);
     hex(blake3::hash(format!("{read_as:?}").as_bytes()).as_bytes())

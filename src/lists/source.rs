@@ -18,6 +18,16 @@ use crate::name::Name;
 /// The sources a school has that names none of its own.
 pub const SHIPPED: &str = include_str!("../../blocklists/sources.toml");
 
+/// The lists that come with the program, by the names `shipped` calls them:
+/// in force where nothing can be fetched, and as new as the program.
+const SHIPPED_LISTS: [(&str, &str); 2] = [
+    ("bypass.txt", include_str!("../../blocklists/bypass.txt")),
+    (
+        "search-no-safesearch.txt",
+        include_str!("../../blocklists/search-no-safesearch.txt"),
+    ),
+];
+
 /// Most sources one file may name: entries point to them with 16 bits, and a
 /// thousand is already more than anyone keeps an eye on.
 const MOST_SOURCES: usize = 1000;
@@ -87,6 +97,13 @@ pub enum Origin {
     Url(String),
     /// A file on this machine.
     File(PathBuf),
+    /// A list that comes with the program.
+    Shipped {
+        /// How it is called.
+        name: &'static str,
+        /// What stands in it.
+        text: &'static str,
+    },
 }
 
 impl Format {
@@ -286,32 +303,43 @@ fn reach(table: &Table<'_>, format: Option<Format>) -> Option<Scope> {
 }
 
 fn origin(table: &Table<'_>, base: &Path) -> Option<Origin> {
-    match (table.string("url"), table.string("file")) {
-        (Some(url), None) => {
-            let host = url.value.strip_prefix("https://").unwrap_or_default();
-            if host.is_empty() || host.starts_with('/') || url.value.contains(char::is_whitespace) {
-                table.complain_at(&url.place, "`url` must begin with https:// and a host");
-                return None;
-            }
-            Some(Origin::Url(url.value))
-        }
-        (None, Some(file)) if file.value.is_empty() => {
-            table.complain_at(&file.place, "`file` is empty");
-            None
-        }
-        (None, Some(file)) => Some(Origin::File(base.join(file.value))),
-        (Some(_), Some(file)) => {
-            table.complain_at(
-                &file.place,
-                "a list comes from `url` or from `file`, not both",
-            );
-            None
-        }
-        (None, None) => {
-            table.complain("[source] needs `url` or `file`");
-            None
-        }
+    let written = [
+        table.string("url"),
+        table.string("file"),
+        table.string("shipped"),
+    ];
+    let mut written = written
+        .into_iter()
+        .enumerate()
+        .filter_map(|(i, w)| Some((i, w?)));
+    let Some((which, origin)) = written.next() else {
+        table.complain("[source] needs `url`, `file` or `shipped`");
+        return None;
+    };
+    if let Some((_, second)) = written.next() {
+        let message = "a list comes from one of `url`, `file` and `shipped`";
+        table.complain_at(&second.place, message);
+        return None;
     }
+    match which {
+        0 => url(table, origin).map(Origin::Url),
+        1 if origin.value.is_empty() => {
+            table.complain_at(&origin.place, "`file` is empty");
+            None
+        }
+        1 => Some(Origin::File(base.join(origin.value))),
+        _ => one_of(table, "shipped", &SHIPPED_LISTS.map(|list| (list.0, list)))
+            .map(|(name, text)| Origin::Shipped { name, text }),
+    }
+}
+
+fn url(table: &Table<'_>, url: Placed<String>) -> Option<String> {
+    let host = url.value.strip_prefix("https://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || url.value.contains(char::is_whitespace) {
+        table.complain_at(&url.place, "`url` must begin with https:// and a host");
+        return None;
+    }
+    Some(url.value)
 }
 
 fn sha256(table: &Table<'_>) -> Option<[u8; 32]> {

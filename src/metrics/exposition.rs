@@ -34,6 +34,8 @@ pub struct State {
     pub hiding: usize,
     /// Lease files that cannot be read.
     pub lease_trouble: usize,
+    /// Safe modes of search engines that could not be found last night.
+    pub targets_missing: usize,
     /// Open streams of each kind.
     pub streams: Vec<(Transport, usize)>,
     /// TLS handshakes that came to nothing.
@@ -307,6 +309,11 @@ impl Page<'_> {
             "schoolgate_lease_files_unreadable",
             "DHCP lease files that cannot be read.",
             state.lease_trouble as f64,
+        );
+        self.gauge(
+            "schoolgate_safe_search_targets_missing",
+            "Safe modes of search engines that could not be found when they were last looked for.",
+            state.targets_missing as f64,
         );
         let log = &state.log;
         self.gauge(

@@ -199,7 +199,7 @@ pub fn warnings(document: &PolicyDocument) -> Vec<Complaint> {
     }
     for group in &document.groups {
         let blocked = group.during.iter().filter(|d| d.blocks);
-        let blocked = blocked.fold(group.block, |all, d| all.union(d.categories));
+        let blocked = blocked.fold(always_blocked(group), |all, d| all.union(d.categories));
         for during in group.during.iter().filter(|d| !d.blocks) {
             let closes = group.during.iter().filter(|d| d.blocks);
             for other in closes {
@@ -386,6 +386,17 @@ fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Liv
     }
 }
 
+/// What a group blocks at every hour, said or not.
+fn always_blocked(group: &TypedGroup) -> CategorySet {
+    // Nobody needs to say it of illegal content, nor can leave it out.
+    let blocked = group.block.union(illegal());
+    match (group.safe_search, Category::named("search_no_safesearch")) {
+        // an engine that cannot be held to a safe mode is a way round it.
+        (SafeSearch::Strict, Some(without)) => blocked.with(without),
+        _ => blocked,
+    }
+}
+
 /// The rules of a disabled group are those of the unknown (M14).
 fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> Group {
     let stand_in = document.groups.get(usize::from(unknown.0));
@@ -408,18 +419,10 @@ fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> 
             remove,
         })
     });
-    // what cannot be held to a safe mode is no way round it.
-    let unsafe_engines = (rules.safe_search == SafeSearch::Strict)
-        .then(|| Category::named("search_no_safesearch"))
-        .flatten();
     Group {
         id: typed.id.value.as_str().into(),
         enabled: typed.enabled,
-        // Nobody needs to say it of illegal content, nor can leave it out.
-        block: rules
-            .block
-            .union(illegal())
-            .union(unsafe_engines.into_iter().collect()),
+        block: always_blocked(rules),
         during: during.collect(),
         safe_search: rules.safe_search,
         canaries: rules.canaries,

@@ -258,7 +258,7 @@ mod tests {
                 "safe-search.toml:7: \"w w.b.example\" is not a name: bad character ' '",
                 "safe-search.toml:9: [engines] needs `names` or `domains`",
                 "safe-search.toml:9: [engines] needs `source`",
-                "safe-search.toml:12: \"-\" is not a name: single label",
+                "safe-search.toml:12: \"-\" is not a name: label begins or ends with a hyphen",
             ]
         );
     }

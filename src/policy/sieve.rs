@@ -19,13 +19,13 @@ impl Sieve {
     /// Lets through whatever ends as `name` does.
     pub(super) fn add_end(&mut self, name: NameRef<'_>) {
         // What is below a short name ends in more than the name.
-        self.0 |= name.wire().last_chunk().map_or(u64::MAX, bit);
+        self.0 |= name.wire().last_chunk().copied().map_or(u64::MAX, bit);
     }
 
     /// Whether a name of the set may be `name` or an ancestor of it.
     #[inline]
     pub(super) fn may_have_end(self, name: NameRef<'_>) -> bool {
-        let own = name.wire().last_chunk().map_or(u64::MAX, bit);
+        let own = name.wire().last_chunk().copied().map_or(u64::MAX, bit);
         self.0 & own != 0
     }
 }
@@ -41,7 +41,7 @@ impl Beginnings {
     pub(super) fn add(&mut self, name: NameRef<'_>) {
         let wire = name.wire();
         if let Some(word) = self.0.get_mut(wire.len()) {
-            *word |= wire.first_chunk().map_or(u64::MAX, bit);
+            *word |= wire.first_chunk().copied().map_or(u64::MAX, bit);
         }
     }
 
@@ -49,13 +49,13 @@ impl Beginnings {
     #[inline]
     pub(super) fn may_have(&self, name: NameRef<'_>) -> bool {
         let wire = name.wire();
-        let own = wire.first_chunk().map_or(u64::MAX, bit);
+        let own = wire.first_chunk().copied().map_or(u64::MAX, bit);
         self.0.get(wire.len()).is_some_and(|word| word & own != 0)
     }
 }
 
 /// One of 64 bits, chosen by all of the eight bytes (Fibonacci hashing).
 #[inline]
-fn bit(bytes: &[u8; 8]) -> u64 {
-    1 << (u64::from_le_bytes(*bytes).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+fn bit(bytes: [u8; 8]) -> u64 {
+    1 << (u64::from_le_bytes(bytes).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
 }

@@ -46,6 +46,9 @@ const LEASE_FORMATS: [(&str, Format); 3] = [
 ];
 /// Longest contact text: it travels in every blocked answer to those who ask.
 const MAX_CONTACT: usize = 100;
+/// Longest address of the page about this resolver: with its key it is one
+/// character-string (RFC 1035 section 3.3).
+const MAX_INFO_URL: usize = 200;
 
 impl Settings {
     /// Reads the text of a `schoolgate.toml`. Paths stay as they were typed; see
@@ -227,13 +230,29 @@ fn read_answers(table: Table<'_>) -> Answers {
         }
     });
     let addresses = table.parsed_list("page_addresses", address);
+    let info_url = table.parsed("info_url", info_url);
     let answers = Answers {
         block_ttl: number(&table, "block_ttl", BLOCK_TTL),
         page_addresses: values(addresses.unwrap_or_default()),
         contact: contact.map(|c| c.value).unwrap_or_default(),
+        info_url: info_url.map(|url| url.value).unwrap_or_default(),
     };
     table.finish();
     answers
+}
+
+/// RFC 9606 section 5: https only.
+fn info_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or_default();
+    let whole = !host.is_empty() && !host.starts_with('/') && text.len() <= MAX_INFO_URL;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || (whole && plain) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`info_url` is a page of at most {MAX_INFO_URL} characters; write it like \
+         \"https://www.school.example/filtering\""
+    ))
 }
 
 fn read_limits(table: Table<'_>) -> Ceilings {
@@ -368,7 +387,7 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn address(text: &str) -> Result<IpAddr, String> {
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map_err(|_| format!("\"{text}\" is not an IP address"))
 }

@@ -1,9 +1,9 @@
 //! `[tls]`: what the encrypted listeners show and how they are called.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::read::{any_name, socket, values};
+use super::read::{address, any_name, socket, values};
 use crate::document::{Placed, Table};
 use crate::name::Name;
 
@@ -22,6 +22,9 @@ pub struct Tls {
     pub name: Option<Name>,
     /// The path of DNS over HTTPS.
     pub path: String,
+    /// The addresses at which devices reach the encrypted listeners, for those
+    /// that ask where they are; none: those they listen on.
+    pub addresses: Vec<IpAddr>,
 }
 
 pub(super) fn read(table: Table<'_>) -> Tls {
@@ -42,12 +45,14 @@ pub(super) fn read(table: Table<'_>) -> Tls {
         text => any_name(text).map(Some),
     });
     let path = table.parsed("path", path);
+    let addresses = table.parsed_list("addresses", reachable);
     let tls = Tls {
         certificate: certificate.map(|file| file.value.into()),
         key: key.map(|file| file.value.into()),
         private_ca: private_ca.is_some_and(|made| made.value),
         name: name.and_then(|name| name.value),
         path: path.map_or_else(|| PATH.to_owned(), |path| path.value),
+        addresses: values(addresses.unwrap_or_default()),
     };
     table.finish();
     tls
@@ -102,6 +107,15 @@ fn complain_of_none(listen: &Table<'_>, key: &str, first: &Placed<SocketAddr>) {
         "`{key}` has nothing to show: it needs `certificate` and `key` in [tls], or `private_ca = true`"
     );
     listen.complain_at(&first.place, message);
+}
+
+/// An address that a device can ask at.
+fn reachable(text: &str) -> Result<IpAddr, String> {
+    let address = address(text)?;
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(format!("\"{text}\" is no address that a device can ask at"));
+    }
+    Ok(address)
 }
 
 /// A path that needs no escape, and has room for a device's id behind it.

@@ -11,9 +11,10 @@ use schoolgate::lists::lookup::Lists;
 use schoolgate::name::Name;
 use schoolgate::policy::compile::{File, Live, compile};
 use schoolgate::policy::decision::{Layer, Verdict};
+use schoolgate::policy::safe_search::{Engines, SHIPPED};
 use schoolgate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 
-use super::{demo_lists, folder, not_before};
+use super::{School, demo_lists, folder, not_before};
 
 /// Engines' own names, and what is above and beside them.
 const NAMES: [&str; 10] = [
@@ -144,4 +145,79 @@ fn nothing_opens_an_engine_to_a_strict_group() {
     });
     let met = (policies.get(), rewrites.get());
     assert!(met.0 > 100 && met.1 > 1000, "{met:?}");
+}
+
+/// which engine, which mode, which name.
+#[test]
+fn a_rewrite_says_which_engine_is_held_to_which_mode() {
+    let lists = demo_lists::load(&folder().join("demo.lists"));
+    let school = School::load("search.toml", lists, "2026-09-07".parse().unwrap());
+    let explained = school.explain("Tue 18:00", "10.2.0.7", "www.youtube.com");
+    let json = serde_json::to_value(&explained).unwrap();
+    let expected = serde_json::json!({
+        "name": "www.youtube.com",
+        "type": "A",
+        "group": "staff",
+        "device": null,
+        "verdict": "rewrite",
+        "layer": "safe_search",
+        "categories": ["video"],
+        "source": null,
+        "answer": "rewrite",
+        "policy": 1,
+        "trace": [
+            {"layer": "identity", "said": "10.2.0.7 is in 10.2.0.0/16, a network of group staff"},
+            {"layer": "mandatory", "said": "on no mandatory list"},
+            {"layer": "canary", "said": "no canary"},
+            {"layer": "exception", "said": "no exception"},
+            {"layer": "category", "said": "listed as video, which staff does not block at this time"},
+            {
+                "layer": "safe_search",
+                "said": "staff holds youtube to its moderate mode: restrictmoderate.youtube.com",
+            },
+        ],
+    });
+    assert_eq!(json, expected);
+    let said = explained.to_string();
+    for line in [
+        "www.youtube.com (A) is held to its safe mode",
+        "  because: staff holds youtube to its moderate mode: restrictmoderate.youtube.com",
+        "  what is sent: the addresses of its safe mode",
+    ] {
+        assert!(said.lines().any(|l| l == line), "{said}");
+    }
+    // What opened a name is why it is open, though safe search was asked last.
+    let said = school
+        .explain("Tue 10:00", "10.1.0.7", "maps.bing.com")
+        .to_string();
+    assert!(said.contains("because: search.toml:"), "{said}");
+    let said = school
+        .explain("Tue 10:00", "10.1.0.7", "mask.icloud.com")
+        .to_string();
+    assert!(said.contains("because: Apple devices ask it"), "{said}");
+}
+
+/// The list of engines without a safe mode: names, none of which is an engine
+/// with one or above it, nor something that must resolve.
+#[test]
+fn the_list_of_engines_without_a_safe_mode_covers_no_other() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("blocklists");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let (text, must_resolve) = (read("search-no-safesearch.txt"), read("must-resolve.txt"));
+    let names = |text: &str| -> Vec<Name> {
+        let lines = text.lines().map(|l| l.split('#').next().unwrap().trim());
+        let words = lines.filter(|l| !l.is_empty());
+        words
+            .map(|name| Name::parse(name).unwrap_or_else(|e| panic!("{name}: {e}")))
+            .collect()
+    };
+    let listed = names(&text);
+    assert!(listed.len() > 60, "{}", listed.len());
+    let (engines, _) = Engines::read("safe-search.toml", SHIPPED);
+    let own = engines.names().map(|(name, _)| name.clone());
+    let others: Vec<Name> = own.chain(engines.targets().cloned()).collect();
+    for name in others.iter().chain(&names(&must_resolve)) {
+        let above = listed.iter().find(|l| name.as_ref().is_within(l.as_ref()));
+        assert_eq!(above, None, "{name}");
+    }
 }

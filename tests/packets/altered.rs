@@ -1,6 +1,8 @@
 //! Replies that are written anew, against a dull way to the same: hickory reads
 //! what the upstream said, and what must not be told is taken out of that.
 
+use std::fmt::Write;
+
 use hickory_proto::op::Message as Parsed;
 use hickory_proto::rr::rdata::svcb::{SVCB, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::{RData, Record, RecordType};
@@ -59,7 +61,11 @@ fn parameters() -> impl Strategy<Value = String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// A signature over `covered`, as hex.

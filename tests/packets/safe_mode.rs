@@ -55,13 +55,12 @@ fn a_lost_safe_mode_is_an_error_and_never_the_engine() {
             bench.keep(name, "A", &unsafe_answer(name));
         }
         for name in ["www.google.com", "google.de"] {
-            let seen = match &answer {
-                Some(answer) => bench.ask(PUPIL, name, "A", Some(answer)),
-                None => {
-                    bench.wait(6);
-                    let pending = asked(&mut bench, PUPIL, name);
-                    bench.land(&pending, Err(22))
-                }
+            let seen = if let Some(answer) = &answer {
+                bench.ask(PUPIL, name, "A", Some(answer))
+            } else {
+                bench.wait(6);
+                let pending = asked(&mut bench, PUPIL, name);
+                bench.land(&pending, Err(22))
             };
             is_lost(&seen);
             // From the cache, where the failure is kept for a while.

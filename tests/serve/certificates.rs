@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -49,7 +49,7 @@ fn asks(stream: &mut Stream) -> Option<Reply> {
     Some(Reply::read(&next(stream)?))
 }
 
-fn is_served(school: &School, believed: &PathBuf) -> bool {
+fn is_served(school: &School, believed: &Path) -> bool {
     let config = config(believed, &["dot"]);
     let mut stream = connect_as(&config, school.tls.unwrap(), NAME);
     asks(&mut stream).is_some()
@@ -112,10 +112,14 @@ fn without_a_certificate_the_rest_works_until_there_is_one() {
     let school = plan(&upstream).start();
     assert_eq!(school.ask("bets.example").errors, [15]);
     assert!(school.metric("schoolgate_certificate_ok") < 0.5);
+    let checked = || String::from_utf8(school.folder.run(&["check"]).stdout).unwrap();
+    let warning = "warning: schoolgate.toml: no encrypted DNS: ";
+    assert!(checked().contains(warning), "{}", checked());
     let pair = made(2040);
     let believed = believed(&school.folder, "a", &pair);
     assert!(!is_served(&school, &believed));
     put(&school.folder, &pair);
+    assert!(!checked().contains(warning), "{}", checked());
     eventually("the certificate", || {
         is_served(&school, &believed).then_some(())
     });

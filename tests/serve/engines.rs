@@ -311,3 +311,58 @@ fn a_table_of_the_schools_own_counts() {
     });
     assert_eq!(rcode("ours.example"), 3);
 }
+
+/// R-141: a new table is looked at at once, and what is not there is told.
+#[test]
+fn a_safe_mode_that_is_not_there_is_told() {
+    let upstream = Upstream::new(|seen| {
+        if seen.name.starts_with("gone.") {
+            let soa = [Rr::soa("find.example", 60)];
+            return say(wire::reply(&seen.packet, 0, 3, &[], &soa));
+        }
+        let name = wire::asked_name(&seen.packet);
+        // An IPv4 address alone is enough.
+        let records: &[Rr] = match wire::asked_type(&seen.packet) {
+            wire::A => &[Rr::a(&name, 300, UNSAFE)],
+            _ => &[],
+        };
+        let soa = [Rr::soa("find.example", 60)];
+        say(wire::reply(&seen.packet, 0, 0, records, &soa))
+    });
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.policy = POLICY.to_owned();
+    let school = plan.start();
+    let missing = || school.metric("schoolgate_safe_search_targets_missing");
+    let engine = |id: &str, target: &str| {
+        format!(
+            "[[engines]]\nid = \"{id}\"\nstrict = \"{target}\"\nnames = [\"{id}.example\"]\n\
+             source = \"https://{id}.example/\"\n"
+        )
+    };
+    let table = [
+        "updated = \"2026-11-21\"\n".to_owned(),
+        engine("a", "safe.find.example"),
+        engine("b", "gone.find.example"),
+    ]
+    .concat();
+    school.folder.put("safe-search.toml", &table);
+    school.server.signal(Signal::SIGHUP);
+    eventually("the look", || (missing() > 0.0).then_some(()));
+    let said = school.stderr();
+    assert!(
+        said.contains("gone.find.example") && !said.contains("safe.find.example"),
+        "{said}"
+    );
+    // Nobody is logged as having asked.
+    assert!(is_held(&school, "a.example"));
+    let rows = school.stop().log();
+    assert!(
+        rows.iter().all(|row| row["name"] == "a.example"),
+        "{rows:?}"
+    );
+}
+
+fn is_held(school: &School, name: &str) -> bool {
+    let reply = ask(school, &Client::new("127.0.0.1"), name, wire::A);
+    reply.addresses() == [UNSAFE] && !data(&reply, CNAME).is_empty()
+}

@@ -22,9 +22,10 @@ tablet,Tablet,,,guest,,tablet,
 ";
 
 fn plan(upstream: &Upstream) -> Plan {
-    let mut plan = Plan::encrypted(&[upstream.address]);
-    plan.devices = DEVICES.to_owned();
-    plan
+    Plan {
+        devices: DEVICES.to_owned(),
+        ..Plan::encrypted(&[upstream.address])
+    }
 }
 
 fn over_https(school: &School, path: &str, name: &str) -> Reply {

@@ -4,16 +4,16 @@
 //! The outer test builds the namespaces, which root alone may, and runs the
 //! inner one in the server's. They are taken down whatever happens.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
-use super::school::{Client, Plan, Running};
+use super::eventually;
+use super::namespaces::{Namespaces, command};
+use super::school::{Client, PROGRAM, Plan, Running};
 use super::upstream::Upstream;
 use super::wire::{self, Reply};
-use super::{eventually, has};
 
 /// Tells the inner test how its namespaces are called.
 const NAMESPACES: &str = "SCHOOLGATE_TEST_NAMESPACES";
-const INNER: &str = "serve::routers::inside";
 
 const POLICY: &str = r#"
 school = "Test"
@@ -31,106 +31,48 @@ answer = "null"
 block = ["gambling", "social_media"]
 answer = "nodata"
 "#;
+const STRIPPING: &str = "--strip-mac --strip-subnet";
+const LEAKY: &str = "--port=54";
 const DEVICES: &str = "id,name,mac,ip,group,owner,kind
 tablet,Tablet 1,02:00:00:00:00:01,,pupil,Class 3,tablet
 laptop,Laptop 2,02:00:00:00:00:02,,staff,Ms Gray,laptop
 kiosk,Kiosk 3,02:00:00:00:00:03,,kiosk,Library,kiosk
 ";
 
-/// Namespaces that are gone when this is.
-struct Namespaces(String);
-
-impl Namespaces {
-    fn name(&self, part: &str) -> String {
-        format!("{}-{part}", self.0)
-    }
-
-    fn build(&self) -> Result<(), String> {
-        for part in ["server", "router", "c1", "c2", "c3"] {
-            ip(&format!("netns add {}", self.name(part)))?;
-            self.ip_in(part, "link set lo up")?;
-        }
-        let router = self.name("router");
-        self.ip_in(
-            "server",
-            &format!("link add up0 type veth peer name eth0 netns {router}"),
-        )?;
-        self.ip_in("server", "addr add 10.77.0.2/24 dev up0")?;
-        self.ip_in("server", "link set up0 up")?;
-        self.ip_in("router", "addr add 10.77.0.1/24 dev eth0")?;
-        self.ip_in("router", "link set eth0 up")?;
-        self.ip_in("router", "link add lan type bridge")?;
-        self.ip_in("router", "addr add 10.78.0.1/24 dev lan")?;
-        self.ip_in("router", "link set lan up")?;
-        for n in 1..=3 {
-            let client = format!("c{n}");
-            let mac = format!("02:00:00:00:00:0{n}");
-            self.ip_in(
-                &client,
-                &format!("link add eth0 address {mac} type veth peer name p{n} netns {router}"),
-            )?;
-            self.ip_in(&client, &format!("addr add 10.78.0.1{n}/24 dev eth0"))?;
-            self.ip_in(&client, "link set eth0 up")?;
-            self.ip_in("router", &format!("link set p{n} master lan"))?;
-            self.ip_in("router", &format!("link set p{n} up"))?;
-        }
-        Ok(())
-    }
-
-    fn ip_in(&self, part: &str, words: &str) -> Result<(), String> {
-        ip(&format!("-n {} {words}", self.name(part)))
+/// The server behind a router, and three clients on the router's bridge.
+fn build(all: &Namespaces) {
+    all.wire([
+        ("server", "up0", &["10.77.0.2/24"]),
+        ("router", "eth0", &["10.77.0.1/24"]),
+    ]);
+    all.ip("router", "link add lan type bridge");
+    all.ip("router", "addr add 10.78.0.1/24 dev lan");
+    all.ip("router", "link set lan up");
+    for n in 1..=3 {
+        let (client, port) = (format!("c{n}"), format!("p{n}"));
+        let address = format!("10.78.0.1{n}/24");
+        all.wire([(&client, "eth0", &[&address]), ("router", &port, &[])]);
+        all.ip(
+            &client,
+            &format!("link set eth0 address 02:00:00:00:00:0{n}"),
+        );
+        all.ip("router", &format!("link set {port} master lan"));
     }
 }
 
-impl Drop for Namespaces {
-    fn drop(&mut self) {
-        for part in ["server", "router", "c1", "c2", "c3"] {
-            let _ = ip(&format!("netns del {}", self.name(part)));
-        }
-    }
-}
-
-fn ip(words: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(words.split(' ')).output();
-    let output = output.map_err(|error| error.to_string())?;
-    let said = || {
-        format!(
-            "ip {words}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )
+/// Runs a test of this file in the server's namespace.
+fn in_namespaces(what: &str, tag: &str, inner: &str) {
+    let parts = &["server", "router", "c1", "c2", "c3"];
+    let Some(all) = Namespaces::new(what, tag, parts, &["dnsmasq", "dig"]) else {
+        return;
     };
-    output.status.success().then_some(()).ok_or_else(said)
-}
-
-/// A program in one of the namespaces.
-fn within(namespaces: &str, part: &str, program: &str) -> Command {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", &format!("{namespaces}-{part}"), program]);
-    command
-}
-
-#[test]
-fn a_real_router_tells_three_devices_apart() {
-    let what = "three devices behind a real dnsmasq";
-    if !["ip", "dnsmasq", "dig"]
-        .into_iter()
-        .all(|program| has(program, what))
-    {
-        return;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: {what}: only root may make network namespaces");
-        return;
-    }
-    let namespaces = Namespaces(format!("sg{}", std::process::id()));
-    if let Err(why) = namespaces.build() {
-        eprintln!("SKIPPED: {what}: no network namespaces here: {why}");
-        return;
-    }
+    build(&all);
     let this = std::env::current_exe().unwrap();
-    let output = within(&namespaces.0, "server", this.to_str().unwrap())
-        .args(["--exact", INNER, "--ignored", "--nocapture"])
-        .env(NAMESPACES, &namespaces.0)
+    let output = all
+        .command("server", this.to_str().unwrap())
+        .args(["--exact", &format!("serve::routers::{inner}")])
+        .args(["--ignored", "--nocapture"])
+        .env(NAMESPACES, all.prefix())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -142,14 +84,28 @@ fn a_real_router_tells_three_devices_apart() {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-fn dnsmasq(namespaces: &str) -> Running {
-    let child: Child = within(namespaces, "router", "dnsmasq")
+#[test]
+fn a_real_router_tells_three_devices_apart() {
+    in_namespaces("three devices behind a real dnsmasq", "r", "inside");
+}
+
+#[test]
+fn a_real_router_that_lets_options_through_is_found() {
+    let what = "a selftest behind a real dnsmasq";
+    in_namespaces(what, "s", "selftest_behind_a_router");
+}
+
+/// A router that strips what its clients say of themselves, and on port 54 one
+/// that does not.
+fn dnsmasq(namespaces: &str, more: &str) -> Running {
+    let child: Child = command(namespaces, "router", "dnsmasq")
         .args(
             "--keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root"
                 .split(' '),
         )
         .args("--pid-file= --server=10.77.0.2 --interface=lan --bind-interfaces".split(' '))
-        .args("--add-mac --strip-mac --add-subnet=32,128 --strip-subnet --cache-size=0".split(' '))
+        .args("--add-mac --add-subnet=32,128 --cache-size=0".split(' '))
+        .args(more.split(' '))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -158,7 +114,7 @@ fn dnsmasq(namespaces: &str) -> Running {
 }
 
 fn dig(namespaces: &str, client: usize, more: &[&str]) -> String {
-    let output: Output = within(namespaces, &format!("c{client}"), "dig")
+    let output: Output = command(namespaces, &format!("c{client}"), "dig")
         .args(["@10.78.0.1", "bets.example", "+time=3", "+tries=2"])
         .args(more)
         .output()
@@ -179,7 +135,7 @@ fn inside() {
     plan.policy = POLICY.to_owned();
     plan.devices = DEVICES.to_owned();
     let school = plan.start();
-    let _router = dnsmasq(&namespaces);
+    let _router = dnsmasq(&namespaces, STRIPPING);
     eventually("the router to be up", || {
         dig(&namespaces, 1, &["+time=1"])
             .contains("status: NXDOMAIN")
@@ -234,4 +190,46 @@ fn inside() {
             "tablet 02:00:00:00:00:01 10.78.0.11 block",
         ]
     );
+}
+
+#[test]
+#[ignore = "run by the one above, in the server's namespace"]
+fn selftest_behind_a_router() {
+    let Ok(namespaces) = std::env::var(NAMESPACES) else {
+        return;
+    };
+    let upstream = Upstream::plain();
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.listen = "10.77.0.2:53".to_owned();
+    plan.tables = "[clients]\nrouters = [\"10.77.0.1\"]\n".to_owned();
+    POLICY.clone_into(&mut plan.policy);
+    DEVICES.clone_into(&mut plan.devices);
+    let school = plan.start();
+    let _routers = [STRIPPING, LEAKY].map(|more| dnsmasq(&namespaces, more));
+    for port in ["53", "54"] {
+        eventually("the router to be up", || {
+            dig(&namespaces, 1, &["-p", port, "+time=1"])
+                .contains("status: NXDOMAIN")
+                .then_some(())
+        });
+    }
+    // A pupil's tablet says that it is a teacher's laptop.
+    let identity = |server: &str| {
+        let output = command(&namespaces, "c1", PROGRAM)
+            .args(["selftest", "--json", "--no-outside", "--server", server])
+            .args(["--posing-as", "02:00:00:00:00:02"])
+            .args(["--blocked", "bets.example"])
+            .arg("--config")
+            .arg(school.folder.path().join("none"))
+            .output()
+            .unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let checks = document["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["id"] == "identity");
+        let result = found.unwrap()["result"].as_str().unwrap().to_owned();
+        (result, output.status.code())
+    };
+    assert_eq!(identity("10.78.0.1"), ("ok".to_owned(), Some(0)));
+    assert_eq!(identity("10.78.0.1:54"), ("failed".to_owned(), Some(1)));
 }

@@ -93,8 +93,7 @@ fn names() -> Vec<(String, Kind)> {
 fn world(seen: &Seen) -> Say {
     // In lower case: each worker asks for itself, and in letters of its own.
     let owner = seen.name.clone();
-    let end = wire::question_end(&seen.packet);
-    let rtype = u16::from_be_bytes([seen.packet[end - 4], seen.packet[end - 3]]);
+    let rtype = wire::asked_type(&seen.packet);
     let rr = |owner: &str, rtype, data: &[u8]| Rr {
         owner: owner.to_owned(),
         rtype,
@@ -266,7 +265,7 @@ fn a_thousand_questions_have_the_same_answer_over_every_transport() {
                 // Whose turn it is to ask for what is not in the cache.
                 let mut ways = WAYS;
                 ways.rotate_left(asked % WAYS.len());
-                let mut first: Option<(&str, (Vec<u8>, Vec<u32>))> = None;
+                let mut first = None;
                 for way in ways {
                     let reply = clients.ask(way, &name, rtype).await;
                     if rtype == wire::A {
@@ -275,8 +274,8 @@ fn a_thousand_questions_have_the_same_answer_over_every_transport() {
                         assert_eq!(got, kind.2, "{name} over {way}");
                     }
                     let (bytes, ttls) = still(reply);
-                    let Some((one, (wanted, at_first))) = &first else {
-                        first = Some((way, (bytes, ttls)));
+                    let Some((one, wanted, at_first)) = &first else {
+                        first = Some((way, bytes, ttls));
                         continue;
                     };
                     let drift = |(a, b): (&u32, &u32)| a.abs_diff(*b) <= 5;

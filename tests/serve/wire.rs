@@ -120,6 +120,12 @@ pub(crate) fn asked_name(packet: &[u8]) -> String {
     labels.join(".")
 }
 
+/// The asked type.
+pub(crate) fn asked_type(packet: &[u8]) -> u16 {
+    let end = question_end(packet);
+    u16::from_be_bytes([packet[end - 4], packet[end - 3]])
+}
+
 fn skip_name(packet: &[u8], mut at: usize) -> usize {
     loop {
         match packet[at] {

@@ -65,6 +65,7 @@ impl Wanted {
     }
 
     /// What is kept under `key`.
+    #[must_use]
     pub fn of_key(key: &Key<'_>) -> Self {
         Self {
             question: [key.name, &key.rtype.to_be_bytes(), &IN.to_be_bytes()].concat(),

@@ -125,12 +125,7 @@ fn may_lack(cache: &mut Cache, key: &Key<'_>, now: u32) -> bool {
         ..*key
     };
     let known = cache.find(&other).filter(|entry| entry.is_fresh(now));
-    known.map_or(!asks_v4, |entry| has_address(&entry.answer))
-}
-
-fn has_address(answer: &Answer) -> bool {
-    let mut records = answer.answers();
-    records.any(|record| matches!(record.rtype, rtype::A | rtype::AAAA))
+    known.map_or(!asks_v4, |entry| entry.answer.has_address())
 }
 
 impl<'t> Turn<'t> {
@@ -166,7 +161,7 @@ impl<'t> Turn<'t> {
             return Settled::new(decision, self.source(&decision, &found));
         }
         let exists = !answer.is_failure() && answer.rcode == Rcode::NoError as u16;
-        if exists && (may_lack || has_address(answer)) {
+        if exists && (may_lack || answer.has_address()) {
             let ttl = self.ttl(answer, age);
             reply::rewritten(&self.asked, target.as_ref(), answer, ttl, Some(HELD), out);
         } else {

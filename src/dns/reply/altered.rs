@@ -13,7 +13,6 @@
 
 use super::{Asked, Ede, HEADER, Rcode, Ttl, begin, error, finish, put_owned, put_soa_of, put_u16};
 use crate::dns::answer::{Answer, Record, rtype};
-use crate::dns::question::LowerName;
 use crate::dns::svcb;
 use crate::name::NameRef;
 
@@ -62,36 +61,24 @@ pub fn without_ech(
 ) {
     begin(asked, answer.rcode, answer.authoritative, out);
     let mut chain = Chain::new(out);
-    let mut current = answer.name_at(0);
     let mut written = Some(());
     let mut services = 0;
     for record in answer.answers() {
         let next = match record.rtype {
-            rtype::CNAME => answer.name_at(record.data_at).and_then(|name| {
-                current = Some(name);
-                chain.lead_to(ttl.of(record.ttl), name.wire())
-            }),
+            rtype::CNAME => answer
+                .name_at(record.data_at)
+                .and_then(|name| chain.lead_to(ttl.of(record.ttl), name.wire())),
             rtype::SVCB | rtype::HTTPS => {
                 let put = chain.put_service(ttl.of(record.ttl), &record);
                 services += u16::from(put == Some(true));
                 put.map(|_| ())
             }
-            rtype::DNAME => answer.name_at(record.data_at).and_then(|name| {
-                chain.put_of(
-                    answer.name_at(record.owner),
-                    current,
-                    &record,
-                    ttl,
-                    name.wire(),
-                )
-            }),
-            rtype::RRSIG if !covers_services(record.data) => chain.put_of(
-                answer.name_at(record.owner),
-                current,
-                &record,
-                ttl,
-                record.data,
-            ),
+            rtype::DNAME => answer
+                .name_at(record.data_at)
+                .and_then(|name| chain.put_beside(answer, &record, ttl, name.wire())),
+            rtype::RRSIG if !covers_services(record.data) => {
+                chain.put_beside(answer, &record, ttl, record.data)
+            }
             _ => Some(()),
         };
         written = written.and(next);
@@ -160,18 +147,14 @@ impl<'o> Chain<'o> {
     }
 
     /// A record that may be owned by another name, as a DNAME is.
-    fn put_of(
+    fn put_beside(
         &mut self,
-        owner: Option<LowerName>,
-        current: Option<LowerName>,
+        answer: &Answer,
         record: &Record<'_>,
         ttl: Ttl,
         data: &[u8],
     ) -> Option<()> {
-        let (owner, current) = (owner?, current?);
-        if owner.wire() == current.wire() {
-            return self.put(record.rtype, ttl.of(record.ttl), data);
-        }
+        let owner = answer.name_at(record.owner)?;
         self.count();
         let ttl = ttl.of(record.ttl);
         put_owned(self.out, owner.wire(), record.rtype, ttl, data);

@@ -33,8 +33,9 @@ const MESSAGE: &str = "application/dns-message";
 const MAX_MESSAGE: usize = u16::MAX as usize;
 /// So much of a body that is too long is read before it is refused.
 pub(super) const MAX_HEARD: usize = 256 << 10;
-/// Most octets of a request's header: a GET carries the longest message in it.
-pub(super) const MAX_HEADER: usize = 96 << 10;
+/// Most octets of a request's header. A message that is too long for a GET goes
+/// into a POST.
+pub(super) const MAX_HEADER: usize = 16 << 10;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What a request gets.

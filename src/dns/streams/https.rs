@@ -31,6 +31,8 @@ use crate::metrics::Transport;
 /// that names none speaks HTTP/1.1.
 pub const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
+/// Most octets of bodies in our hands that nobody has asked for yet.
+const WINDOW: u32 = 128 << 10;
 /// How long an ended connection may take to say so.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// Seconds for which a client may remember where HTTP/3 is: an hour, so that one
@@ -97,7 +99,8 @@ async fn serve(guest: Secured, site: Arc<Site>) {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.pipeline as u32)
-            .max_header_list_size(MAX_HEADER as u32);
+            .max_header_list_size(MAX_HEADER as u32)
+            .initial_connection_window_size(WINDOW);
         let connection = http.serve_connection(io, service);
         until_idle(
             connection,

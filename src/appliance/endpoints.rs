@@ -1,0 +1,43 @@
+//! Settings → what is said of our own listeners (`dns/local/endpoints.rs`).
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::dns::local::endpoints::{Doh, Endpoints};
+use crate::settings::Settings;
+
+/// What we say of ourselves.
+pub(super) fn endpoints(settings: &Settings) -> Endpoints {
+    let (listen, tls) = (&settings.listen, &settings.tls);
+    let port = |listeners: &[SocketAddr]| listeners.first().map(SocketAddr::port);
+    let (dot, https) = (port(&listen.tls), port(&listen.https));
+    let doq = port(&listen.quic);
+    let doh = https.map(|at| Doh {
+        port: at,
+        path: tls.path.clone(),
+        http3: port(&listen.https3) == Some(at),
+    });
+    let encrypted = dot.is_some() || doh.is_some() || doq.is_some();
+    Endpoints {
+        name: tls.name.clone().filter(|_| encrypted),
+        addresses: addresses(settings),
+        dot,
+        doh,
+        doq,
+        minimises: false,
+        info_url: settings.answers.info_url.clone(),
+    }
+}
+
+/// Where the encrypted listeners are reached: as somebody wrote, or where they
+/// listen, unless that is everywhere.
+pub(super) fn addresses(settings: &Settings) -> Vec<IpAddr> {
+    if !settings.tls.addresses.is_empty() {
+        return settings.tls.addresses.clone();
+    }
+    let listeners = settings.listen.encrypted();
+    let mut addresses: Vec<IpAddr> = listeners.map(SocketAddr::ip).collect();
+    addresses.retain(|address| !address.is_unspecified());
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}

@@ -41,3 +41,21 @@ pub(super) fn addresses(settings: &Settings) -> Vec<IpAddr> {
     addresses.dedup();
     addresses
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https3_is_told_where_it_has_the_port_of_https() {
+        let mut settings = Settings::default();
+        let at = |text: &str| vec![text.parse().unwrap()];
+        settings.listen.https = at("10.0.0.1:443");
+        for (https3, told) in [("10.0.0.1:443", true), ("10.0.0.1:444", false)] {
+            settings.listen.https3 = at(https3);
+            assert_eq!(endpoints(&settings).doh.unwrap().http3, told);
+        }
+        settings.listen.quic = at("10.0.0.1:853");
+        assert_eq!(endpoints(&settings).doq, Some(853));
+    }
+}

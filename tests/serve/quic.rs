@@ -139,6 +139,7 @@ fn what_is_no_question_ends_its_connection() {
         assert!(one_way.is_err());
     });
     assert_eq!(school.ask("bets.example").errors, [15]);
+    assert!(!school.stderr().contains("panicked"), "{}", school.stderr());
 }
 
 #[test]

@@ -68,11 +68,13 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Libraries tell the addresses and names that they stumble over (promise 6).
+    // Libraries tell the names they are asked for, and the addresses they stumble
+    // over (promise 6).
     let ours = Targets::new().with_target("schoolgate", LevelFilter::INFO);
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        .with_max_level(LevelFilter::INFO)
         .with_target(false)
         .finish()
         .with(ours)

@@ -1,18 +1,18 @@
 //! Questions over HTTP/3.
 
+use data_encoding::BASE64URL_NOPAD;
 use std::time::{Duration, Instant};
 
 use quinn::VarInt;
 
 use super::has;
-use super::https::base64url;
 use super::over_quic::{MESSAGE, run};
 use super::school::{Plan, School};
 use super::upstream::{ADDRESS, Upstream};
 use super::wire::{self, Reply};
 
 fn target(packet: &[u8]) -> String {
-    format!("/dns-query?dns={}", base64url(packet))
+    format!("/dns-query?dns={}", BASE64URL_NOPAD.encode(packet))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_is_no_question_gets_the_status_it_deserves() {
         .to_owned();
     let school = plan.start();
     let packet = wire::question(0, "bets.example", wire::A);
-    let text = base64url(&packet);
+    let text = BASE64URL_NOPAD.encode(&packet);
     run(async {
         let (mut client, _connection) = school.over_http3().await;
         for query in [
@@ -285,7 +285,7 @@ fn those_who_come_by_https_are_told() {
     }
     let upstream = Upstream::plain();
     let school = Plan::encrypted(&[upstream.address]).start();
-    let packet = base64url(&wire::question(0, "www.example", wire::A));
+    let packet = BASE64URL_NOPAD.encode(&wire::question(0, "www.example", wire::A));
     let got = school.fetch(&[&format!("{}?dns={packet}", school.url())]);
     let port = school.https3.unwrap().port();
     let told = format!("alt-svc: h3=\":{port}\"; ma=3600");

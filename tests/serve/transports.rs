@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use data_encoding::BASE64URL_NOPAD;
 use quinn::Connection;
 use schoolgate::policy::safe_search::{Engines, SHIPPED};
 
 use super::has;
-use super::https::base64url;
 use super::over_quic::{Http3, ask, run};
 use super::school::{Client, Plan, School};
 use super::secured::{NAME, Stream, authority, config, connect_as};
@@ -197,7 +197,7 @@ impl<'s> Clients<'s> {
                 next(&mut self.tls).unwrap()
             }
             "https get" => {
-                let text = base64url(&packet);
+                let text = BASE64URL_NOPAD.encode(&packet);
                 let head = format!("GET /dns-query?dns={text} HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
                 http1(&mut self.https, head.as_bytes())
             }

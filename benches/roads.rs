@@ -16,7 +16,7 @@ use schoolgate::devices::leases::Leases;
 use schoolgate::dns::answer::Answer;
 use schoolgate::dns::cache::{Cache, Limits};
 use schoolgate::dns::local::Local;
-use schoolgate::dns::pipeline::{Desk, From, Now, Outcome, Pipeline, Step};
+use schoolgate::dns::pipeline::{Checks, Desk, From, Now, Outcome, Pipeline, Step};
 use schoolgate::dns::question::{self, LowerName};
 use schoolgate::dns::second_look::Rebinding;
 use schoolgate::limiter::Limiter;
@@ -368,6 +368,7 @@ fn desk(policy: &Arc<Policy>) -> Desk {
         page: vec![IpAddr::from([10, 0, 0, 80])],
         block_text: "Blocked by school policy".into(),
         dnssec: true,
+        checks: Checks::None,
         rebinding: Rebinding {
             allow: Vec::new(),
             nat64: Vec::new(),

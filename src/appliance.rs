@@ -4,8 +4,9 @@
 //!
 //! - one thread a worker (`dns/worker.rs`, made in `crew.rs`): packets, cache, upstreams;
 //! - one thread that writes the query log;
+//! - one thread that checks signatures (`dns/upstream/validation/`);
 //! - this thread with a small runtime: streams and their handshakes, upstreams
-//!   over TCP, `/metrics`, signals;
+//!   over lines, `/metrics`, signals;
 //! - the house thread: a tick every second that reads leases, notices new lists
 //!   and certificates, drops old log days, and looks at night whether the safe
 //!   modes are there.
@@ -39,7 +40,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::crew::{Crew, start_workers};
+use self::crew::{Crew, anchors, recursion, servers, start_workers, trust};
 use self::encrypted::Encrypted;
 use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
@@ -48,10 +49,11 @@ use crate::changes::activation::{Activation, Cause, Refused};
 use crate::configuration::Configuration;
 use crate::devices::leases::Leases;
 use crate::dns::local::{Local, LocalRecord};
-use crate::dns::pipeline::Desk;
+use crate::dns::pipeline::{Checks, Desk};
 use crate::dns::second_look::Rebinding;
 use crate::dns::streams::{self, Doorkeeper};
-use crate::dns::upstream::tcp;
+use crate::dns::upstream::lines::{self, States};
+use crate::dns::upstream::validation;
 use crate::lists::durable;
 use crate::metrics::GroupLabels;
 use crate::name::Name;
@@ -118,13 +120,25 @@ async fn run(
     let keeper = encrypted.keeper(settings);
     let housekeeping =
         Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
-    let (asks, tcp_asks) = tcp::channel();
+    let servers = Arc::new(servers(settings)?);
+    let trust = trust(settings, Arc::clone(&desk.live))?;
+    let recursion = recursion(settings)?;
+    let anchors = anchors(settings)?;
+    let (asks, for_lines) = lines::channel();
+    let states = States::new(&servers);
     // From here on a signal is a wish, and no longer the end.
     let signals = Signals::new()?;
     let (addresses, listeners) = listen_tcp(&settings.listen.dns)?;
-    let mut crew = start_workers(settings, addresses, &desk, &asks)?;
+    let mut crew = start_workers(settings, addresses, &desk, &servers, &asks)?;
+    // It ends with the workers.
+    validation::start(std::mem::take(&mut crew.cases), anchors)?;
     let writer = start_writer(settings, zone, std::mem::take(&mut crew.outlets))?;
-    tokio::spawn(tcp::run(tcp_asks));
+    tokio::spawn(lines::run(
+        for_lines,
+        servers,
+        (trust, recursion),
+        states.clone(),
+    ));
     let doorkeeper = Doorkeeper::new(stream_limits(settings), crew.mailboxes.clone());
     for listener in listeners {
         tokio::spawn(streams::tcp::accept(listener, Arc::clone(&doorkeeper)));
@@ -135,6 +149,7 @@ async fn run(
         doorkeeper,
         Arc::clone(&labels),
         writer.health.clone(),
+        states,
     );
     let metrics = match settings.listen.metrics {
         Some(address) => {
@@ -254,6 +269,10 @@ fn desk(
         page: settings.answers.page_addresses.clone(),
         block_text: block_text(&settings.answers.contact),
         dnssec: settings.upstream.dnssec != Dnssec::Off,
+        checks: match settings.upstream.dnssec {
+            Dnssec::Validate => Checks::AllBut(forwarded.clone()),
+            Dnssec::Off | Dnssec::Process => Checks::None,
+        },
         rebinding: Rebinding {
             allow: allow.collect(),
             nat64: settings.rebinding.nat64.clone(),

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use schoolgate::configuration::{self, Configuration};
+use schoolgate::dns::upstream::TALKATIVE;
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
@@ -17,6 +18,9 @@ use schoolgate::querylog::log::{LogArgs, log};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The DNS filter for schools.
 #[derive(Parser)]
@@ -65,11 +69,16 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let said = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_targets(TALKATIVE.map(|of| (of, LevelFilter::OFF)));
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_max_level(tracing::Level::INFO)
+        .with_max_level(LevelFilter::INFO)
         .with_target(false)
+        .finish()
+        .with(said)
         .init();
     match run(cli) {
         Ok(code) => ExitCode::from(code),

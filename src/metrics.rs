@@ -137,6 +137,10 @@ pub struct Counters {
     pub upstream_waiting: Counter,
     /// Questions that joined one already on its way.
     pub upstream_shared: Counter,
+    /// Answers whose signatures were not in order.
+    pub bogus: Counter,
+    /// Questions whose answers could not be checked for want of a clock.
+    pub unchecked: Counter,
     /// Replies that the kernel would not take.
     pub send_errors: Counter,
     /// Errors while receiving.
@@ -168,6 +172,8 @@ impl Default for Counters {
             upstream_mismatches: Counter::default(),
             upstream_waiting: Counter::default(),
             upstream_shared: Counter::default(),
+            bogus: Counter::default(),
+            unchecked: Counter::default(),
             send_errors: Counter::default(),
             receive_errors: Counter::default(),
         }

@@ -135,12 +135,22 @@ pub struct Clients {
 /// `[upstream]`: whom it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
+    /// Whether others are asked to find names, or nobody.
+    pub mode: Mode,
     /// Resolvers that know the rest of the world; several are tried by health.
     pub servers: Vec<UpstreamAddress>,
     /// Domains that others know better: the school's own servers.
     pub zones: Vec<ForwardZone>,
+    /// Authorities to believe beside the built-in ones, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Servers of the root for [`Mode::Recurse`]; none: the built-in ones.
+    pub root_hints: Option<PathBuf>,
+    /// Private networks into which a delegation may lead.
+    pub private_servers: Vec<Network>,
     /// What is done about signatures.
     pub dnssec: Dnssec,
+    /// Keys that signatures may lead up to beside the root's built-in ones.
+    pub trust_anchor_file: Option<PathBuf>,
     /// Questions that may wait for an upstream at one time.
     pub max_outstanding: usize,
 }
@@ -152,6 +162,15 @@ pub struct ForwardZone {
     pub name: Name,
     /// Who knows it.
     pub servers: Vec<UpstreamAddress>,
+}
+
+/// How names are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By asking resolvers.
+    Forward,
+    /// From the servers of the root down.
+    Recurse,
 }
 
 /// What is done about DNSSEC.
@@ -289,6 +308,9 @@ impl Settings {
         }
         let files = [
             &mut self.refresh.ca_file,
+            &mut self.upstream.ca_file,
+            &mut self.upstream.root_hints,
+            &mut self.upstream.trust_anchor_file,
             &mut self.tls.certificate,
             &mut self.tls.key,
         ];
@@ -318,11 +340,10 @@ impl Settings {
     #[must_use]
     pub fn list_resolvers(&self) -> Vec<SocketAddr> {
         if self.refresh.resolvers.is_empty() {
-            self.upstream
-                .servers
-                .iter()
-                .map(|server| server.addr)
-                .collect()
+            let forwards = self.upstream.mode == Mode::Forward;
+            let servers = self.upstream.servers.iter();
+            let plain = servers.filter(|server| forwards && server.scheme.is_plain());
+            plain.map(|server| server.addr).collect()
         } else {
             self.refresh.resolvers.clone()
         }

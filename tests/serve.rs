@@ -7,12 +7,15 @@
 use std::time::{Duration, Instant};
 
 pub(crate) mod namespaces;
+pub(crate) mod peer;
 pub(crate) mod school;
 mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod certificates;
+mod dnssec;
+mod encrypted;
 mod engines;
 mod failing;
 mod firewall;
@@ -23,6 +26,7 @@ mod peers;
 mod places;
 mod profile;
 mod proxies;
+mod recursion;
 pub(crate) mod reload;
 mod routers;
 mod rows;
@@ -30,8 +34,6 @@ mod selftest;
 pub(crate) mod streams;
 mod tls;
 mod up;
-
-pub(crate) use https::base64url;
 
 /// Looks again and again until there is something, or it is too late.
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

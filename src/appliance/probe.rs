@@ -139,7 +139,7 @@ impl Round {
                     dnssec_ok: false,
                     checking_disabled: false,
                 };
-                let wanted = Wanted::of_key(&key);
+                let wanted = Wanted::of_key(&key, false);
                 let (mark, tell) = (place, tell.clone());
                 // A box that is full tells nobody, and then it is missed.
                 if mailbox.post(Mail::Probe { wanted, mark, tell }) {

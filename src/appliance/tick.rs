@@ -26,12 +26,13 @@ use crate::devices::leases::watch::Watcher;
 use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::Desk;
 use crate::dns::streams::Doorkeeper;
+use crate::dns::upstream::lines::States;
 use crate::lists::load::{LoadError, pointer_changed};
 use crate::metrics::exposition::{State, exposition};
 use crate::metrics::{Counters, GroupLabels, Transport};
 use crate::querylog::health::Health;
 use crate::querylog::retention;
-use crate::settings::Settings;
+use crate::settings::{Dnssec, Settings};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,6 +56,8 @@ pub(super) struct Housekeeping {
     lists: Option<SystemTime>,
     swept: Option<Timestamp>,
     hiding: usize,
+    /// Whether signatures were last seen to be checked, where they should be.
+    checks: bool,
     probe: Probe,
     /// Of the worker that looks names up for it.
     mailbox: Option<Mailbox>,
@@ -66,6 +69,7 @@ pub(super) struct Shared {
     counters: Vec<Arc<Counters>>,
     labels: Arc<GroupLabels>,
     log: Arc<Health>,
+    upstreams: States,
     desk: Arc<Desk>,
     doorkeeper: Arc<Doorkeeper>,
     certificate: Option<Arc<Status>>,
@@ -101,6 +105,7 @@ impl Housekeeping {
             started,
             swept: None,
             hiding: 0,
+            checks: true,
         };
         house.read_leases(Timestamp::now());
         if let Some(certificate) = &mut house.certificate {
@@ -115,12 +120,14 @@ impl Housekeeping {
         doorkeeper: Arc<Doorkeeper>,
         labels: Arc<GroupLabels>,
         log: Arc<Health>,
+        upstreams: States,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             activation: Arc::clone(&self.activation),
             counters,
             labels,
             log,
+            upstreams,
             desk: Arc::clone(&self.desk),
             doorkeeper,
             certificate: self.certificate.as_ref().map(Keeper::status),
@@ -180,13 +187,15 @@ impl Housekeeping {
             self.probe.tick(&policy, mailbox, now);
         }
         self.notice_hidden(now);
+        let trusted = self.clock_is_trusted(now);
+        self.notice_unchecked(trusted);
         if let Some(certificate) = &mut self.certificate {
             certificate.tick(now);
         }
         let due = self
             .swept
             .is_none_or(|swept| now.duration_since(swept).abs() >= RETENTION);
-        if due && self.clock_is_trusted(now) {
+        if due && trusted {
             self.swept = Some(now);
             self.sweep(now);
         }
@@ -250,6 +259,20 @@ impl Housekeeping {
             );
         }
         self.hiding = hiding;
+    }
+
+    /// Signatures have dates.
+    fn notice_unchecked(&mut self, clock_is_trusted: bool) {
+        let has_policy = self.desk.live.load().is_some();
+        if self.settings.upstream.dnssec != Dnssec::Validate || !has_policy {
+            return;
+        }
+        if self.checks && !clock_is_trusted {
+            tracing::warn!("the clock is wrong: signatures are not checked until it is right");
+        } else if !self.checks && clock_is_trusted {
+            tracing::info!("the clock is right: signatures are checked");
+        }
+        self.checks = clock_is_trusted;
     }
 
     /// By a wrong clock every day of the log may look old.
@@ -320,6 +343,11 @@ impl Shared {
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: *trouble,
+            upstreams: self
+                .upstreams
+                .all()
+                .map(|(server, up)| (server.to_owned(), up))
+                .collect(),
             targets_missing: self.targets_missing.load(Ordering::Relaxed),
             streams: [Transport::Tcp, Transport::Tls, Transport::Https]
                 .map(|transport| (transport, self.doorkeeper.open(transport)))

@@ -45,6 +45,8 @@ pub struct Answer {
     pub rcode: u16,
     /// AA, for local records only.
     pub authoritative: bool,
+    /// Whether every record of it was checked and is signed.
+    pub is_secure: bool,
     /// Records per section: answer, authority.
     pub counts: [u16; 2],
     /// Where in `bytes` each TTL stands.
@@ -125,6 +127,7 @@ impl Answer {
             question: question.len() as u16,
             rcode: Rcode::ServFail as u16,
             authoritative: false,
+            is_secure: false,
             counts: [0; 2],
             ttls: Box::default(),
             lifetime,
@@ -330,6 +333,7 @@ impl<'m> Reader<'m> {
             question: self.question as u16,
             rcode,
             authoritative: false,
+            is_secure: false,
             counts: self.counts,
             ttls: self.ttls.into_boxed_slice(),
             lifetime,

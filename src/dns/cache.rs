@@ -160,6 +160,14 @@ impl Cache {
             .insert_unique(hash, slot, |slot| hash_of(slots, *slot));
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.slots.clear();
+        self.free.clear();
+        (self.hand, self.bytes) = (0, 0);
+    }
+
     /// How many answers are kept.
     #[must_use]
     pub fn len(&self) -> usize {

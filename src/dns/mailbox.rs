@@ -15,7 +15,8 @@ use mio::Waker;
 use tokio::sync::mpsc::Sender;
 
 use super::pipeline::{From, Wanted};
-use super::upstream::tcp::Mark;
+use super::upstream::lines::Mark;
+use super::upstream::validation::{Inquiry, Verdict};
 
 /// Letters a box holds.
 const SIZE: usize = 4096;
@@ -41,14 +42,28 @@ pub enum Mail {
         /// Is told the mark, and whether there is an address.
         tell: std::sync::mpsc::Sender<(usize, bool)>,
     },
-    /// What came of a question asked over TCP.
-    TcpAnswer {
+    /// What came of a question asked over a line.
+    LineAnswer {
         /// Whose it was.
         mark: Mark,
         /// The question as sent.
         packet: Vec<u8>,
         /// The answer.
         answer: io::Result<Vec<u8>>,
+    },
+    /// A validator asks for what it needs.
+    Inquiry {
+        /// What it needs.
+        wanted: Wanted,
+        /// Where it goes.
+        answer: Inquiry,
+    },
+    /// What came of an answer's examination.
+    Verdict {
+        /// The flight, and its serial.
+        place: (u32, u32),
+        /// The answer, or why there is none.
+        verdict: Verdict,
     },
 }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::RandomState;
 
-pub use self::desk::{Desk, From, Now, Origin};
+pub use self::desk::{Checks, Desk, From, Now, Origin};
 pub use self::pending::{Outcome, Pending, Wanted};
 
 use self::desk::Shift;
@@ -40,6 +40,7 @@ use crate::devices::leases::Leases;
 use crate::limiter::Limiter;
 use crate::lists::lookup::Covering;
 use crate::metrics::{Counters, Transport};
+use crate::name::NameRef;
 use crate::policy::Policy;
 use crate::policy::decision::{Decision, Verdict};
 use crate::querylog::recorder::Recorder;
@@ -224,11 +225,23 @@ impl Pipeline {
         now: Now,
     ) {
         let (key, seconds) = (wanted.key(), now.seconds());
+        // Asked for while dates could not be judged, come when they can.
+        let dated = self.shift.as_ref().is_some_and(|s| s.moment.is_trusted());
+        let name = NameRef::from_wire(wanted.name());
+        if dated
+            && !wanted.checked
+            && !wanted.checking_disabled
+            && name.is_some_and(|name| self.desk.checks.include(name))
+        {
+            return;
+        }
         match answer {
             Ok(answer) => self.cache.keep(&key, answer, memo, seconds),
             Err(code) => {
-                // A failure must not push out an answer that can still serve.
-                if let Some(entry) = self.cache.find_stale(&key, seconds) {
+                // A failure must not push out an answer that can still serve;
+                // one that was forged must.
+                let old = self.cache.find_stale(&key, seconds);
+                if let Some(entry) = old.filter(|_| !ede::is_bogus(code)) {
                     entry.failed_at = Some(seconds);
                 } else {
                     let failure = Answer::failure(&wanted.question, code, FAILURE_TTL);
@@ -238,6 +251,14 @@ impl Pipeline {
         }
         self.counters.cache_bytes.set(self.cache.bytes() as u64);
         self.counters.cache_entries.set(self.cache.len() as u64);
+    }
+
+    /// What is kept for a validator: a whole message, or why there is none.
+    pub fn recall(&mut self, wanted: &Wanted, now: Now) -> Option<Result<Vec<u8>, u16>> {
+        let entry = self.cache.find(&wanted.key())?;
+        let age = entry.age(now.seconds());
+        let fresh = entry.is_fresh(now.seconds());
+        fresh.then(|| wanted.message(Ok(&entry.answer), age))
     }
 
     /// When [`Pipeline::tick`] has something to do, in milliseconds of the
@@ -347,7 +368,8 @@ impl Pipeline {
             && let Some(refresh) = turn.serve_kept(decision, entry, out)
         {
             return if refresh {
-                Step::ReplyAndRefresh(Wanted::of(query, &key))
+                let checked = turn.is_to_be_checked(&key);
+                Step::ReplyAndRefresh(Wanted::of(query, &key, checked))
             } else {
                 Step::Reply
             };
@@ -376,7 +398,13 @@ impl Pipeline {
             .as_ref()
             .is_some_and(|shift| shift.still_holds(policy, now));
         if !holds {
-            self.shift = Some(Shift::begin(policy, &self.desk.labels, now));
+            let shift = Shift::begin(policy, &self.desk.labels, now);
+            let before = self.shift.as_ref();
+            if before.is_some_and(|s| !s.moment.is_trusted()) && shift.moment.is_trusted() {
+                // What came while the clock was wrong was not checked.
+                self.cache.clear();
+            }
+            self.shift = Some(shift);
         }
         true
     }
@@ -422,7 +450,9 @@ fn onward(
         return Step::Reply;
     }
     let said = (turn.policy.lists.serial, covering);
-    Step::Ask(Pending::of(query, &turn.asked, key, from.clone(), said))
+    let checked = turn.is_to_be_checked(key);
+    let pending = Pending::of(query, &turn.asked, key, from.clone(), checked, said);
+    Step::Ask(pending)
 }
 
 /// An allowed question that had to be asked on.
@@ -444,9 +474,10 @@ fn finish<'t>(
         Outcome::Failed(code) => *code,
     };
     // When nobody answers, yesterday's answer is better than none, under
-    // today's policy (RFC 8767, R-90).
+    // today's policy (RFC 8767, R-90). A forged one is no silence.
     let now = turn.now.seconds();
-    if let Some(entry) = cache.find_stale(key, now) {
+    let old = cache.find_stale(key, now);
+    if let Some(entry) = old.filter(|_| !ede::is_bogus(code)) {
         entry.failed_at = Some(now);
         let memo = turn.memo(entry, turn.name);
         turn.counters.cache_stale.count();

@@ -26,6 +26,8 @@ pub const UDP_MAX: usize = 1232;
 const UDP_PLAIN: usize = 512;
 /// What this server takes over UDP, as its OPT records say.
 const OUR_UDP_SIZE: u16 = 1232;
+/// The AD flag.
+const AUTHENTIC: u16 = 0x20;
 
 /// What a reply must know of the question.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,11 @@ pub mod ede {
     pub const OTHER: u16 = 0;
     pub const STALE_ANSWER: u16 = 3;
     pub const FORGED_ANSWER: u16 = 4;
+    pub const DNSSEC_BOGUS: u16 = 6;
+    pub const SIGNATURE_EXPIRED: u16 = 7;
+    pub const SIGNATURE_NOT_YET_VALID: u16 = 8;
+    pub const RRSIGS_MISSING: u16 = 10;
+    pub const NSEC_MISSING: u16 = 12;
     pub const CACHED_ERROR: u16 = 13;
     pub const NOT_READY: u16 = 14;
     pub const BLOCKED: u16 = 15;
@@ -79,10 +86,15 @@ pub mod ede {
     pub const NETWORK_ERROR: u16 = 23;
 
     /// All of them, rising: what RESINFO says of us (RFC 9606).
-    pub const SENT: [u16; 11] = [
+    pub const SENT: [u16; 16] = [
         OTHER,
         STALE_ANSWER,
         FORGED_ANSWER,
+        DNSSEC_BOGUS,
+        SIGNATURE_EXPIRED,
+        SIGNATURE_NOT_YET_VALID,
+        RRSIGS_MISSING,
+        NSEC_MISSING,
         CACHED_ERROR,
         NOT_READY,
         BLOCKED,
@@ -92,6 +104,12 @@ pub mod ede {
         NO_REACHABLE_AUTHORITY,
         NETWORK_ERROR,
     ];
+
+    /// Whether an answer came and its signatures are not in order.
+    #[must_use]
+    pub fn is_bogus(code: u16) -> bool {
+        (DNSSEC_BOGUS..=NSEC_MISSING).contains(&code)
+    }
 }
 
 /// What a blocked question gets.
@@ -207,6 +225,16 @@ pub fn answer(
     out: &mut Vec<u8>,
 ) {
     begin(asked, answer.rcode, answer.authoritative, out);
+    // RFC 6840 section 5.8: to those who know what AD is. A stale answer's
+    // signatures may have run out.
+    let knows = asked.edns == Some(true) || asked.flags & AUTHENTIC != 0;
+    if answer.is_secure
+        && knows
+        && ttl.least == 0
+        && let Some(flags) = out.get_mut(3)
+    {
+        *flags |= AUTHENTIC as u8;
+    }
     let question = usize::from(answer.question);
     // Pointers in the records count on a question of this length.
     if question != asked.question.len() {
@@ -262,7 +290,7 @@ pub fn why_blocked(layer: Layer, words: &str) -> Ede<'_> {
 
 fn begin(asked: &Asked<'_>, rcode: u16, authoritative: bool, out: &mut Vec<u8>) {
     out.clear();
-    // QR and RA; RD and CD as asked; AD never.
+    // QR and RA; RD and CD as asked; AD for what was checked alone, later.
     let mut flags = 0x8080 | asked.flags & 0x0110;
     if authoritative {
         flags |= 0x0400;

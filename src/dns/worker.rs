@@ -294,11 +294,17 @@ impl Worker {
                 self.probes.retain(|(other, ..)| *other != wanted);
                 self.probes.push((wanted, mark, tell));
             }
-            Mail::TcpAnswer {
+            Mail::LineAnswer {
                 mark,
                 packet,
                 answer,
-            } => self.forwarder.tcp_answer(mark, &packet, answer, now.ms),
+            } => self.forwarder.line_answer(mark, &packet, answer, now.ms),
+            Mail::Inquiry { wanted, answer } => match self.pipeline.recall(&wanted, now) {
+                // A validator that has given up wants it no more.
+                Some(known) => drop(answer.send(known)),
+                None => self.forwarder.inquire(&wanted, answer, now.ms),
+            },
+            Mail::Verdict { place, verdict } => self.forwarder.verdict(place, verdict),
         }
     }
 
@@ -356,7 +362,11 @@ impl Worker {
     }
 
     /// Gives everybody who waited the answer, and keeps it.
-    fn land(&mut self, landed: Landed, answer: Result<Answer, u16>, now: Now) {
+    fn land(&mut self, mut landed: Landed, answer: Result<Answer, u16>, now: Now) {
+        for inquiry in landed.inquiries.drain(..) {
+            let message = landed.wanted.message(answer.as_ref().map_err(|e| *e), 0);
+            let _ = inquiry.send(message);
+        }
         let memo = answer.as_ref().ok().and_then(|answer| {
             let first = landed.waiting.first();
             self.pipeline.look(&landed.wanted, answer, first)

@@ -34,6 +34,8 @@ pub struct State {
     pub hiding: usize,
     /// Lease files that cannot be read.
     pub lease_trouble: usize,
+    /// Each upstream as it stands in the settings, and whether its line is well.
+    pub upstreams: Vec<(String, bool)>,
     /// Safe modes of search engines that could not be found last night.
     pub targets_missing: usize,
     /// Open streams of each kind.
@@ -57,6 +59,7 @@ pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State
     page.decisions(labels);
     page.cache();
     page.upstream();
+    page.upstreams(&state.upstreams);
     page.state(state);
     let mut text = Vec::new();
     // Writing to memory does not fail, and a family without a row is left out.
@@ -257,11 +260,39 @@ impl Page<'_> {
             "Questions that joined one already on its way.",
             |c| c.upstream_shared.value(),
         );
+        self.count(
+            "schoolgate_dnssec_bogus_total",
+            "Answers refused because their signatures are not in order.",
+            |c| c.bogus.value(),
+        );
+        self.count(
+            "schoolgate_dnssec_unchecked_total",
+            "Questions whose answers were not checked because the clock is wrong.",
+            |c| c.unchecked.value(),
+        );
         let waiting = self.sum(|c| c.upstream_waiting.value());
         self.gauge(
             "schoolgate_upstream_waiting",
             "Questions now waiting for an upstream.",
             waiting as f64,
+        );
+    }
+
+    fn upstreams(&mut self, upstreams: &[(String, bool)]) {
+        let rows = upstreams.iter().map(|(server, up)| {
+            let mut gauge = Gauge::default();
+            gauge.set_value(f64::from(u8::from(*up)));
+            let mut metric = Metric::default();
+            metric.set_label(vec![label(("server", server.clone()))]);
+            metric.set_gauge(gauge);
+            metric
+        });
+        let rows = rows.collect();
+        self.family(
+            "schoolgate_upstream_up",
+            "0 while a server that is asked over TCP, TLS, HTTPS or QUIC fails.",
+            MetricType::GAUGE,
+            rows,
         );
     }
 

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use super::{
     Answers, BLOCK_TTL, BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
     ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
-    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding,
-    Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE,
-    THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
+    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
+    Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
+    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -34,6 +34,7 @@ const ALLOW: [&str; 7] = [
     "fc00::/7",
     "fe80::/10",
 ];
+const MODES: [(&str, Mode); 2] = [("forward", Mode::Forward), ("recurse", Mode::Recurse)];
 const DNSSEC: [(&str, Dnssec); 3] = [
     ("off", Dnssec::Off),
     ("process", Dnssec::Process),
@@ -44,6 +45,9 @@ const LEASE_FORMATS: [(&str, Format); 3] = [
     ("kea", Format::Kea),
     ("isc", Format::Isc),
 ];
+/// Nobody may think that everything is encrypted while lists' hosts are not.
+const NO_LIST_RESOLVER: &str = "there is no plain server here, and the lists' own hosts are asked \
+    for in plain; say of whom under [refresh], such as resolvers = [\"9.9.9.9\"]";
 /// Longest contact text: it travels in every blocked answer to those who ask.
 const MAX_CONTACT: usize = 100;
 /// Longest address of the page about this resolver: with its key it is one
@@ -70,10 +74,12 @@ impl Settings {
         let listen = section("listen");
         let tls = tls::read(section("tls"));
         let (listen, dns) = read_listen(listen, &tls);
+        let upstream = section("upstream");
+        let whom = upstream.place();
         let settings = Self {
             state_dir: state_dir.map_or(STATE_DIR.into(), |dir| dir.value.into()),
             clients: read_clients(section("clients")),
-            upstream: read_upstream(section("upstream"), &dns),
+            upstream: read_upstream(upstream, &dns),
             listen,
             tls,
             cache: read_cache(section("cache")),
@@ -84,6 +90,11 @@ impl Settings {
             refresh: read_refresh(section("refresh")),
             querylog: read_querylog(section("querylog")),
         };
+        let recurses = settings.upstream.mode == Mode::Recurse;
+        let asks = recurses || !settings.upstream.servers.is_empty();
+        if asks && settings.list_resolvers().is_empty() {
+            root.complain_at(&whom, NO_LIST_RESOLVER);
+        }
         root.finish();
         settings
     }
@@ -162,8 +173,18 @@ fn allowed_network(text: &str) -> Result<Network, String> {
 
 fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
     let servers = read_servers(&table, listen);
-    if servers.as_ref().is_some_and(Vec::is_empty) && table.strings("servers").is_empty() {
-        table.complain("`servers` is empty: nothing could be looked up");
+    let mode = table
+        .choice("mode", &MODES)
+        .map_or(Mode::Forward, |m| m.value);
+    let is_empty = table.strings("servers").is_empty();
+    match (mode, &servers) {
+        (Mode::Forward, Some(servers)) if servers.is_empty() && is_empty => {
+            table.complain("`servers` is empty: nothing could be looked up");
+        }
+        (Mode::Recurse, Some(_)) if !is_empty => {
+            table.complain("`mode` is \"recurse\", which asks no `servers`; leave them out");
+        }
+        _ => {}
     }
     let zones = table.tables("zones").into_iter().filter_map(|zone| {
         let name = needed(&zone, "name", zone.parsed("name", any_name));
@@ -178,16 +199,22 @@ fn read_upstream(table: Table<'_>, listen: &[SocketAddr]) -> Upstream {
         })
     });
     let dnssec = table.choice("dnssec", &DNSSEC);
-    // Nobody may think that signatures are checked while they are not.
-    if let Some(validate) = dnssec.as_ref().filter(|d| d.value == Dnssec::Validate) {
-        let message =
-            "`dnssec`: this version does not check signatures; write \"process\" or \"off\"";
-        table.complain_at(&validate.place, message);
-    }
     let upstream = Upstream {
         zones: zones.collect(),
-        servers: or_default(servers, &SERVERS),
+        ca_file: file(&table, "ca_file"),
+        mode,
+        root_hints: file(&table, "root_hints"),
+        private_servers: values(
+            table
+                .parsed_list("private_servers", Network::parse)
+                .unwrap_or_default(),
+        ),
+        servers: match mode {
+            Mode::Forward => or_default(servers, &SERVERS),
+            Mode::Recurse => Vec::new(),
+        },
         dnssec: dnssec.map_or(Dnssec::Process, |d| d.value),
+        trust_anchor_file: file(&table, "trust_anchor_file"),
         max_outstanding: number(&table, "max_outstanding", MAX_OUTSTANDING),
     };
     table.finish();
@@ -335,10 +362,9 @@ fn read_refresh(table: Table<'_>) -> Refresh {
             .map(|ip| SocketAddr::new(ip, super::upstream::DNS_PORT));
         bare.or_else(|_| socket(text))
     });
-    let ca_file = table.string("ca_file").map(|file| file.value);
     let refresh = Refresh {
         resolvers: values(resolvers.unwrap_or_default()),
-        ca_file: ca_file.filter(|file| !file.is_empty()).map(PathBuf::from),
+        ca_file: file(&table, "ca_file"),
         timeout: number(&table, "timeout", REFRESH_TIMEOUT),
     };
     table.finish();
@@ -358,6 +384,12 @@ fn number<T: TryFrom<u64> + Default>(table: &Table<'_>, key: &'static str, limit
     let given = table.integer(key, limits.min..=limits.max);
     let value = given.map_or(limits.default, |given| given.value);
     T::try_from(value).unwrap_or_default()
+}
+
+/// A file; "" is none.
+fn file(table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
+    let file = table.string(key).map(|file| file.value);
+    file.filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 /// The value, or a complaint that `key` is missing if it is.

@@ -12,7 +12,9 @@ use schoolgate::devices::leases::Leases;
 use schoolgate::dns::answer::{Answer, NoAnswer};
 use schoolgate::dns::cache::{Cache, Limits};
 use schoolgate::dns::local::{Local, LocalRecord};
-use schoolgate::dns::pipeline::{Desk, From, Now, Outcome, Pending, Pipeline, Step, Wanted};
+use schoolgate::dns::pipeline::{
+    Checks, Desk, From, Now, Outcome, Pending, Pipeline, Step, Wanted,
+};
 use schoolgate::dns::second_look::Rebinding;
 use schoolgate::limiter::Limiter;
 use schoolgate::lists::lookup::Lists;
@@ -256,6 +258,7 @@ impl Bench {
             question: wire::question_section(name, rtype),
             dnssec_ok: false,
             checking_disabled: false,
+            checked: false,
         };
         let message = answer.to(&wanted.question);
         let answer = Answer::read(&message, &wanted.question).unwrap();
@@ -327,6 +330,7 @@ fn desk(live: Arc<ArcSwapOption<Policy>>) -> Desk {
             .into(),
         block_text: "Blocked by school policy".into(),
         dnssec: true,
+        checks: Checks::None,
         rebinding: Rebinding {
             allow: vec![name("intranet.example")],
             nat64: vec![network("64:ff9b::/96")],

@@ -141,6 +141,24 @@ fn yesterdays_answer_is_served_under_todays_policy() {
     );
 }
 
+/// An old answer may stand in for silence, and not for an answer that came and
+/// is forged: whoever can forge could else hold a name at where it once was.
+#[test]
+fn yesterdays_answer_does_not_stand_in_for_a_bogus_one() {
+    let mut bench = Bench::new();
+    bench.keep("old.example", "A", &plain("old.example"));
+    bench.wait(3600);
+    let Came::Asked(pending) = bench.send(&wire::question("old.example", "A"), PUPIL) else {
+        panic!("an hour later it must be asked for again");
+    };
+    for seen in [
+        bench.land(&pending, Err(6)),
+        bench.ask(PUPIL, "old.example", "A", None),
+    ] {
+        assert_eq!((seen.rcode, seen.ede.map(|e| e.0)), (2, Some(6)));
+    }
+}
+
 /// nothing may be kept past the moment at which it may change.
 #[test]
 fn no_answer_outlives_the_timetable() {

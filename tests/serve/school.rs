@@ -37,6 +37,8 @@ log = "full"
 /// What a school's folder holds.
 pub(crate) struct Plan {
     pub(crate) upstreams: Vec<SocketAddr>,
+    /// Upstreams that are asked in another way, as they stand in the settings.
+    pub(crate) ways: Vec<String>,
     /// Lines of `[upstream]`, such as `zones`.
     pub(crate) upstream: String,
     /// More tables of `schoolgate.toml`.
@@ -45,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) devices: String,
     pub(crate) gambling: String,
     pub(crate) listen: String,
+    /// More files, by name.
+    pub(crate) files: Vec<(String, String)>,
     /// What stands in `[tls]`; with it, TLS and HTTPS are listened for.
     pub(crate) tls: Option<String>,
 }
@@ -54,12 +58,14 @@ impl Plan {
     pub(crate) fn new(upstreams: &[SocketAddr]) -> Self {
         Self {
             upstreams: upstreams.to_vec(),
+            ways: Vec::new(),
             upstream: String::new(),
             tables: String::new(),
             policy: POLICY.to_owned(),
             devices: "id,name,mac,ip,group,owner,kind\n".to_owned(),
             gambling: "bets.example\ncasino.example\n".to_owned(),
             listen: "127.0.0.1:0".to_owned(),
+            files: Vec::new(),
             tls: None,
         }
     }
@@ -81,6 +87,7 @@ impl Plan {
             .upstreams
             .iter()
             .map(|a| format!("\"udp://{a}\""))
+            .chain(self.ways.iter().map(|way| format!("\"{way}\"")))
             .collect();
         let (servers, upstream, listen) = (servers.join(", "), &self.upstream, &self.listen);
         let encrypted = self.tls.as_ref().map_or(String::new(), |tls| {
@@ -98,6 +105,9 @@ impl Plan {
         folder.put("social.txt", "chat.example\n");
         folder.put("illegal.txt", "http://vile-things.example/\n");
         folder.put("sources.toml", &sources());
+        for (file, text) in &self.files {
+            folder.put(file, text);
+        }
         folder
     }
 

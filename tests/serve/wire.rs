@@ -142,6 +142,8 @@ pub(crate) struct Reply {
     pub(crate) id: u16,
     pub(crate) rcode: u8,
     pub(crate) truncated: bool,
+    /// AD: every record was checked.
+    pub(crate) authentic: bool,
     /// Type, TTL and data of the answer section's records.
     pub(crate) answer: Vec<(u16, u32, Vec<u8>)>,
     /// The extended errors (RFC 8914).
@@ -177,6 +179,7 @@ impl Reply {
             id: number(0),
             rcode: packet[3] & 15,
             truncated: packet[2] & 2 != 0,
+            authentic: packet[3] & 0x20 != 0,
             answer,
             errors,
         }

@@ -18,6 +18,7 @@ use crate::dns::question::Query;
 use crate::dns::reply::Extras;
 use crate::dns::second_look::Rebinding;
 use crate::metrics::{GroupLabel, GroupLabels, Transport};
+use crate::name::{Name, NameRef};
 use crate::policy::Policy;
 use crate::policy::decide::Moment;
 use crate::policy::group::Network;
@@ -42,6 +43,8 @@ pub struct Desk {
     pub block_text: Box<str>,
     /// Whether signatures are asked for when a client wants them.
     pub dnssec: bool,
+    /// Whose signatures are checked here.
+    pub checks: Checks,
     /// Which names may have private addresses.
     pub rebinding: Rebinding,
     /// What we are authoritative for.
@@ -55,6 +58,28 @@ pub struct Desk {
     /// Who seems to hide devices, or claims to be one. The lock is only ever
     /// tried, and for one question in some.
     pub hidden: Mutex<Hidden>,
+}
+
+/// Whose signatures are checked.
+#[derive(Debug, Default)]
+pub enum Checks {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Everybody's but these zones': they are the school's own, and the root
+    /// knows nothing of them.
+    AllBut(Vec<Name>),
+}
+
+impl Checks {
+    /// Whether those of this name are.
+    #[must_use]
+    pub fn include(&self, name: NameRef<'_>) -> bool {
+        match self {
+            Self::None => false,
+            Self::AllBut(zones) => !zones.iter().any(|zone| name.is_within(zone.as_ref())),
+        }
+    }
 }
 
 /// Where a packet came from.

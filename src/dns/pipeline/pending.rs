@@ -4,7 +4,7 @@ use super::desk::From;
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
 use crate::dns::question::{IN, LowerName, Query};
-use crate::dns::reply::{Asked, Extras, ede};
+use crate::dns::reply::{self, Asked, Extras, Ttl, ede};
 use crate::lists::lookup::Covering;
 use crate::name::Name;
 
@@ -17,6 +17,8 @@ pub struct Wanted {
     pub dnssec_ok: bool,
     /// Whether the client checks them itself.
     pub checking_disabled: bool,
+    /// Whether they are checked here.
+    pub checked: bool,
 }
 
 /// A question that waits for an upstream.
@@ -31,6 +33,7 @@ pub struct Pending {
     extras: Extras,
     dnssec_ok: bool,
     checking_disabled: bool,
+    checked: bool,
     /// The question section as it was asked, then the EDNS options.
     bytes: Box<[u8]>,
     question: usize,
@@ -58,27 +61,69 @@ impl Outcome<'_> {
 }
 
 impl Wanted {
-    pub(super) fn of(query: &Query<'_>, key: &Key<'_>) -> Self {
-        let mut wanted = Self::default();
-        wanted.write(query.question, key.dnssec_ok, key.checking_disabled);
+    pub(super) fn of(query: &Query<'_>, key: &Key<'_>, checked: bool) -> Self {
+        let mut wanted = Self {
+            dnssec_ok: key.dnssec_ok,
+            checking_disabled: key.checking_disabled,
+            checked,
+            ..Self::default()
+        };
+        wanted.write(query.question);
         wanted
     }
 
-    /// What is kept under `key`.
+    /// What is kept under `key`; its signatures are to be checked if `checked`.
     #[must_use]
-    pub fn of_key(key: &Key<'_>) -> Self {
+    pub fn of_key(key: &Key<'_>, checked: bool) -> Self {
         Self {
             question: [key.name, &key.rtype.to_be_bytes(), &IN.to_be_bytes()].concat(),
             dnssec_ok: key.dnssec_ok,
             checking_disabled: key.checking_disabled,
+            checked,
         }
     }
 
-    fn write(&mut self, question: &[u8], dnssec_ok: bool, checking_disabled: bool) {
+    /// What a validator needs, as upstreams have it.
+    #[must_use]
+    pub fn unchecked(question: &[u8]) -> Self {
+        let mut wanted = Self {
+            dnssec_ok: true,
+            checking_disabled: true,
+            ..Self::default()
+        };
+        wanted.write(question);
+        wanted
+    }
+
+    fn write(&mut self, question: &[u8]) {
         self.question.clear();
         self.question.extend_from_slice(question);
         lower_name(&mut self.question);
-        (self.dnssec_ok, self.checking_disabled) = (dnssec_ok, checking_disabled);
+    }
+
+    /// A message that holds `answer`, which is `age` seconds old; or why there
+    /// is none (an EDE code).
+    pub fn message(&self, answer: Result<&Answer, u16>, age: u32) -> Result<Vec<u8>, u16> {
+        let answer = answer?;
+        if let Some(code) = answer.error {
+            return Err(code);
+        }
+        let asked = Asked {
+            id: 0,
+            flags: 0x0110,
+            question: &self.question,
+            edns: Some(true),
+            limit: usize::from(u16::MAX),
+            extras: Extras::default(),
+        };
+        let ttl = Ttl {
+            age,
+            least: 0,
+            most: u32::MAX,
+        };
+        let mut message = Vec::new();
+        reply::answer(&asked, answer, ttl, None, &mut message);
+        Ok(message)
     }
 
     /// The asked name's wire form.
@@ -115,6 +160,7 @@ impl Pending {
         asked: &Asked<'_>,
         key: &Key<'_>,
         from: From,
+        checked: bool,
         covering: (u64, Covering),
     ) -> Self {
         let options = query.edns.map_or(&[][..], |e| e.options);
@@ -127,6 +173,7 @@ impl Pending {
             extras: asked.extras,
             dnssec_ok: key.dnssec_ok,
             checking_disabled: key.checking_disabled,
+            checked,
             bytes: [query.question, options].concat().into(),
             question: query.question.len(),
             covering,
@@ -155,7 +202,10 @@ impl Pending {
     /// What is to be asked for it, written over what was in `wanted`.
     pub fn write_wanted(&self, wanted: &mut Wanted) {
         let (question, _) = self.parts();
-        wanted.write(question, self.dnssec_ok, self.checking_disabled);
+        wanted.dnssec_ok = self.dnssec_ok;
+        wanted.checking_disabled = self.checking_disabled;
+        wanted.checked = self.checked;
+        wanted.write(question);
         if let Some(name) = &self.instead {
             let own = wanted.name().len();
             wanted.question.splice(..own, name.iter().copied());

@@ -53,7 +53,8 @@ pub(super) fn begin(
         let settled = turn.settle_safely(first, target, (&entry.answer, memo, age), may_lack, out);
         turn.record(&settled);
         return if turn.served(entry) {
-            Step::ReplyAndRefresh(Wanted::of_key(&key))
+            let checked = turn.is_to_be_checked(&key);
+            Step::ReplyAndRefresh(Wanted::of_key(&key, checked))
         } else {
             Step::Reply
         };
@@ -65,7 +66,9 @@ pub(super) fn begin(
         return Step::Reply;
     }
     let said = (turn.policy.lists.serial, covering);
-    Step::Ask(Pending::of(query, &turn.asked, &key, from.clone(), said).instead(target))
+    let checked = turn.is_to_be_checked(&key);
+    let pending = Pending::of(query, &turn.asked, &key, from.clone(), checked, said);
+    Step::Ask(pending.instead(target))
 }
 
 /// A question that had to be asked on, or was asked on for another name before
@@ -91,7 +94,8 @@ pub(super) fn finish<'t>(
         return turn.settle_safely(first, target, (answer, memo, 0), may_lack, out);
     }
     // An answer of the safe mode that is past its time is still the safe one.
-    if let Some(entry) = cache.find_stale(&key, now) {
+    let forged = matches!(outcome, Outcome::Failed(code) if ede::is_bogus(*code));
+    if let Some(entry) = cache.find_stale(&key, now).filter(|_| !forged) {
         if its_own {
             entry.failed_at = Some(now);
         }

@@ -13,7 +13,7 @@ use crate::devices::hidden::Hidden;
 use crate::devices::identify::{How, Identity};
 use crate::devices::leases::Leases;
 use crate::dns::answer::{Answer, rtype};
-use crate::dns::cache::{Entry, Memo};
+use crate::dns::cache::{Entry, Key, Memo};
 use crate::dns::question::Rcode;
 use crate::dns::reply::{self, Asked, Blocked, Ede, Ttl, ede};
 use crate::dns::second_look::{Rebinding, second_look};
@@ -161,6 +161,21 @@ impl<'t> Turn<'t> {
         Step::Reply
     }
 
+    /// Whether the signatures of what is kept under `key` are checked here. Not
+    /// while the clock is wrong: every one would seem out of date, and nobody
+    /// could look up the time server that puts it right (R-133g).
+    pub(super) fn is_to_be_checked(&self, key: &Key<'_>) -> bool {
+        let name = NameRef::from_wire(key.name);
+        let included = name.is_some_and(|name| self.desk.checks.include(name));
+        if key.checking_disabled || !included {
+            return false;
+        }
+        if !self.moment.is_trusted() {
+            self.counters.unchecked.count();
+        }
+        self.moment.is_trusted()
+    }
+
     /// What the lists say of an answer, and of the name it is the answer of.
     pub(super) fn look_at(&self, answer: &Answer, name: NameRef<'_>) -> Memo {
         let lists = &self.policy.lists;
@@ -227,9 +242,14 @@ impl<'t> Turn<'t> {
         let age = entry.age(now);
         let memo = self.memo(entry, self.name);
         let why = match (&entry.answer, entry.is_fresh(now)) {
-            (answer, true) if answer.is_failure() => Some(Ede {
-                code: ede::CACHED_ERROR,
-                text: answer.error.map_or("", |code| why_failed(code).text),
+            (answer, true) if answer.is_failure() => answer.error.map(|code| Ede {
+                // What is wrong with it says more than that it is remembered.
+                code: if ede::is_bogus(code) {
+                    code
+                } else {
+                    ede::CACHED_ERROR
+                },
+                ..why_failed(code)
             }),
             (_, true) => None,
             (answer, false) => Some(stale(answer)),
@@ -392,6 +412,11 @@ pub(super) fn why_failed(code: u16) -> Ede<'static> {
     let text = match code {
         ede::NO_REACHABLE_AUTHORITY => "No upstream answered in time",
         ede::NETWORK_ERROR => "The upstreams cannot be reached: is the line down?",
+        ede::SIGNATURE_EXPIRED => "Signatures have expired",
+        ede::SIGNATURE_NOT_YET_VALID => "Signatures are not valid yet: is this clock right?",
+        ede::RRSIGS_MISSING => "Signatures are missing",
+        ede::NSEC_MISSING => "Nothing proves that there is no such record",
+        ede::DNSSEC_BOGUS => "Signatures are not in order",
         _ => "The upstreams could not answer",
     };
     Ede { code, text }

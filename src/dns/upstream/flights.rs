@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::validation::Inquiry;
 use crate::dns::answer::Answer;
 use crate::dns::pipeline::{Pending, Wanted};
 use crate::dns::reply::ede;
@@ -29,6 +30,8 @@ pub(super) struct Flight {
     /// The question as it is sent, its name in random case.
     pub(super) sent: Vec<u8>,
     pub(super) waiting: Vec<Pending>,
+    /// Validators that wait for it.
+    pub(super) inquiries: Vec<Inquiry>,
     pub(super) began: u64,
     /// When to look at it again; earlier timers are of the past.
     pub(super) due: u64,
@@ -52,6 +55,8 @@ pub struct Landed {
     pub wanted: Wanted,
     /// Who waits for it.
     pub waiting: Vec<Pending>,
+    /// Validators that wait for it.
+    pub inquiries: Vec<Inquiry>,
 }
 
 /// All of them.
@@ -133,6 +138,7 @@ impl Flights {
             index,
             wanted: std::mem::take(&mut flight.wanted),
             waiting: std::mem::take(&mut flight.waiting),
+            inquiries: std::mem::take(&mut flight.inquiries),
         };
         Some((landed, outcome))
     }
@@ -143,6 +149,7 @@ impl Flights {
             index,
             wanted,
             mut waiting,
+            inquiries: _,
         } = landed;
         waiting.clear();
         waiting.shrink_to(KEPT_ROOM);

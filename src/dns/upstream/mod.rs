@@ -5,19 +5,23 @@
 //! be, and ends after [`DEADLINE`] whatever happens: a client is told in time
 //! that the line is down, or gets yesterday's answer. What comes back is
 //! believed only if socket, id, question and the case of the name fit
-//! (RFC 5452); a truncated answer is asked for again over TCP.
+//! (RFC 5452); a truncated answer is asked for again over TCP. Servers that are
+//! spoken to in another way than by datagrams are asked over [`lines`], and are
+//! ranked and hedged with the others.
 //!
 //! One worker owns it; it runs on the worker's own event loop. Nothing about
 //! the client is sent: no ECS, no MAC, no cookie.
 
+mod checked;
 mod flights;
 pub mod health;
+pub mod lines;
 mod message;
 mod servers;
-pub mod tcp;
 mod timers;
 pub mod udp;
 mod untangle;
+pub mod validation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +34,12 @@ use tokio::sync::mpsc::Sender;
 use self::flights::Flights;
 pub use self::flights::Landed;
 use self::health::{Health, rank, to_measure};
-use self::message::{question_length, randomise_case, read, write_packet};
-pub use self::servers::{Server, Servers};
-use self::tcp::{Mark, TcpAsk};
+use self::lines::{Ask, Mark};
+use self::message::{pad, question_length, randomise_case, read, write_packet};
+pub use self::servers::{Server, Servers, Way};
 use self::timers::Timers;
 use self::udp::{Pool, Postman, Read};
+use self::validation::Case;
 use super::answer::{Answer, NoAnswer};
 use super::batch::Inbox;
 use super::mailbox::Mailbox;
@@ -45,6 +50,9 @@ use crate::metrics::Counters;
 
 const SERVFAIL: u16 = Rcode::ServFail as u16;
 
+/// Whose words are kept out of the machine's log: libraries that tell the names
+/// they are asked for (promise 6), or of each connection that ends.
+pub const TALKATIVE: [&str; 4] = ["hickory_net", "hickory_proto", "hickory_server", "h2"];
 /// After so many milliseconds a flight ends without an answer. Under two
 /// seconds, when most clients ask again; RFC 8767 suggests 1.8.
 pub const DEADLINE: u64 = 1_800;
@@ -59,7 +67,8 @@ pub struct Forwarder {
     health: Vec<Health>,
     wrong_case: Vec<u32>,
     pool: Pool,
-    tcp: Sender<TcpAsk>,
+    lines: Sender<Ask>,
+    validator: Sender<Case>,
     mailbox: Mailbox,
     random: StdRng,
     flights: Flights,
@@ -77,7 +86,7 @@ impl Forwarder {
     pub fn new(
         servers: Arc<Servers>,
         (registry, base): (Registry, usize),
-        (tcp, mailbox): (Sender<TcpAsk>, Mailbox),
+        (lines, validator, mailbox): (Sender<Ask>, Sender<Case>, Mailbox),
         most_waiting: usize,
         counters: Arc<Counters>,
     ) -> Self {
@@ -86,7 +95,8 @@ impl Forwarder {
             wrong_case: vec![0; servers.all.len()],
             servers,
             pool: Pool::new(registry, base),
-            tcp,
+            lines,
+            validator,
             mailbox,
             random: StdRng::from_rng(&mut rand::rng()),
             flights: Flights::default(),
@@ -192,24 +202,28 @@ impl Forwarder {
             // answer is asked for again where it cannot be forged.
             *folds += 1;
             self.counters.upstream_mismatches.count();
-            return self.send_tcp(mark, now);
+            return self.send_by_line(mark, now);
         }
         match read(message, &flight.wanted.question) {
-            _ if is_cut => self.send_tcp(mark, now),
+            _ if is_cut => self.send_by_line(mark, now),
             Ok(answer) => self.answered(mark, answer, now),
-            Err(NoAnswer::Truncated) => self.send_tcp(mark, now),
-            // It lives, and it is this name that is broken: another may know
-            // more, but a pupil's typing must not rank a good server last.
-            Err(NoAnswer::Failed(SERVFAIL)) => {
-                self.note_answer(mark, now);
-                self.ask_another(mark, ede::OTHER, now);
-            }
-            Err(_) => self.failed(mark, ede::OTHER, now),
+            Err(NoAnswer::Truncated) => self.send_by_line(mark, now),
+            Err(no) => self.not_answered(mark, no, now),
         }
     }
 
-    /// Takes what came of a question asked over TCP.
-    pub fn tcp_answer(
+    fn not_answered(&mut self, mark: Mark, why: NoAnswer, now: u64) {
+        // It lives, and it is this name that is broken: another may know more,
+        // but a pupil's typing must not rank a good server last.
+        if why == NoAnswer::Failed(SERVFAIL) {
+            self.note_answer(mark, now);
+            return self.ask_another(mark, ede::OTHER, now);
+        }
+        self.failed(mark, ede::OTHER, now);
+    }
+
+    /// Takes what came of a question asked over a line.
+    pub fn line_answer(
         &mut self,
         mark: Mark,
         packet: &[u8],
@@ -219,18 +233,15 @@ impl Forwarder {
         let question = packet.get(HEADER..HEADER + question_length(packet));
         match (answer, question) {
             (Ok(message), Some(question)) => {
-                let fits = message.get(..2) == packet.get(..2)
-                    && message
-                        .get(HEADER..HEADER + question.len())
-                        .is_some_and(|echo| echo.eq_ignore_ascii_case(question));
-                if !fits {
+                let echo = message.get(HEADER..HEADER + question.len());
+                if !echo.is_some_and(|echo| echo.eq_ignore_ascii_case(question)) {
                     self.counters.upstream_mismatches.count();
                     return self.failed(mark, ede::OTHER, now);
                 }
                 // The connection vouches for the sender: case is no matter.
                 match read(&message, question) {
                     Ok(answer) => self.answered(mark, answer, now),
-                    Err(_) => self.failed(mark, ede::OTHER, now),
+                    Err(no) => self.not_answered(mark, no, now),
                 }
             }
             (Err(error), _) if error.kind() == std::io::ErrorKind::TimedOut => {
@@ -285,6 +296,9 @@ impl Forwarder {
         let Some(flight) = self.flights.find_live(place) else {
             return;
         };
+        if flight.wanted.checked {
+            return self.hand_in(place, now);
+        }
         flight.sent.extend_from_slice(&flight.wanted.question);
         randomise_case(&mut flight.sent, &mut self.random);
         let servers = self.servers.of(flight.wanted.name());
@@ -323,9 +337,8 @@ impl Forwarder {
     }
 
     fn send(&mut self, place: (u32, u32), server: usize, now: u64) {
-        let (Some(flight), Some(&target)) =
-            (self.flights.find_live(place), self.servers.all.get(server))
-        else {
+        let target = self.servers.all.get(server).map(|s| (s.way, s.address));
+        let (Some(flight), Some((way, address))) = (self.flights.find_live(place), target) else {
             return;
         };
         flight.out += 1;
@@ -342,39 +355,37 @@ impl Forwarder {
             server,
             sent: now,
         };
-        if target.tcp_only {
-            return self.send_tcp(mark, now);
+        if way != Way::Udp {
+            return self.send_by_line(mark, now);
         }
         let write = |out: &mut Vec<u8>| write_packet(&flight.sent, &flight.wanted, out);
-        let posted = self
-            .pool
-            .post(target.address, mark, &mut self.random, write);
+        let posted = self.pool.post(address, mark, &mut self.random, write);
         if posted.is_err() {
             self.failed(mark, ede::NETWORK_ERROR, now);
         }
     }
 
-    fn send_tcp(&mut self, mark: Mark, now: u64) {
-        let Some(&target) = self.servers.all.get(mark.server) else {
-            return;
-        };
+    fn send_by_line(&mut self, mark: Mark, now: u64) {
+        let way = self.servers.all.get(mark.server).map(|server| server.way);
         let Some(flight) = self.flights.find_live(mark.place()) else {
             return;
         };
         let left = (flight.began + DEADLINE).saturating_sub(now);
         let mut packet = Vec::new();
         write_packet(&flight.sent, &flight.wanted, &mut packet);
+        if way.is_some_and(Way::is_encrypted) {
+            pad(&mut packet);
+        }
         if let Some(id) = packet.first_chunk_mut::<2>() {
             *id = (self.random.next_u32() as u16).to_be_bytes();
         }
-        let ask = TcpAsk {
-            server: target.address,
+        let ask = Ask {
             packet,
             limit: Duration::from_millis(left),
             mark,
             mailbox: self.mailbox.clone(),
         };
-        if self.tcp.try_send(ask).is_err() {
+        if self.lines.try_send(ask).is_err() {
             self.failed(mark, ede::NETWORK_ERROR, now);
         }
     }

@@ -1,16 +1,64 @@
-//! Who is asked for what.
+//! Who is asked for what, and how.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use rustls::pki_types::ServerName;
 
 use crate::name::{Name, NameRef};
 
 /// One upstream server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether it is only spoken to over TCP.
-    pub tcp_only: bool,
+    /// How it is spoken to.
+    pub way: Way,
+    /// Who its certificate must be for.
+    pub certificate: ServerName<'static>,
+    /// The path of its HTTPS endpoint; empty for other ways.
+    pub path: Box<str>,
+    /// As it stands in the settings, for messages and metrics.
+    pub label: Box<str>,
+}
+
+impl Server {
+    /// What stands for the servers of the root and of everybody.
+    #[must_use]
+    pub fn recursion() -> Self {
+        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self {
+            address: nowhere,
+            way: Way::Recursion,
+            certificate: ServerName::from(nowhere.ip()),
+            path: Box::default(),
+            label: "recursion".into(),
+        }
+    }
+}
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By datagrams; an answer that does not fit comes by TCP.
+    Udp,
+    /// TCP (RFC 7766).
+    Tcp,
+    /// TLS (RFC 7858).
+    Tls,
+    /// HTTP/2 (RFC 8484).
+    Https,
+    /// QUIC (RFC 9250).
+    Quic,
+    /// Not one server: the names' own are asked, from the root's down.
+    Recursion,
+}
+
+impl Way {
+    /// Whether nobody on the way can read or forge an answer.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
+    }
 }
 
 /// Who is asked for what.

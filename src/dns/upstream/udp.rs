@@ -26,7 +26,7 @@ use nix::sys::socket::MultiHeaders;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::tcp::Mark;
+use super::lines::Mark;
 use crate::dns::batch::{self, BATCH, Inbox};
 
 /// Sockets for each server.

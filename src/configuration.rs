@@ -81,6 +81,7 @@ impl Configuration {
         if let Some(settings) = &settings {
             missing_files(settings, &mut complaints, &mut warnings);
             warnings.extend(unusable_certificate(settings));
+            warnings.extend(untold(settings));
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
@@ -321,6 +322,27 @@ fn unusable_certificate(settings: &Settings) -> Option<Complaint> {
     };
     let why = pair().err()?;
     Some(about(SETTINGS, format!("no encrypted DNS: {why}")))
+}
+
+/// Encrypted listeners that a device can be told too little of to find them
+/// (RFC 9462).
+fn untold(settings: &Settings) -> Option<Complaint> {
+    let (listen, tls) = (&settings.listen, &settings.tls);
+    let mut listeners = listen.tls.iter().chain(&listen.https).peekable();
+    listeners.peek()?;
+    let why = if tls.name.is_none() {
+        // A trial by its own authority is for whoever set it up.
+        if tls.private_ca {
+            return None;
+        }
+        "devices are not told of the encrypted listeners: [tls] needs `name`"
+    } else if tls.addresses.is_empty() && listeners.any(|own| own.ip().is_unspecified()) {
+        "devices are told of the encrypted listeners without an address; write those of this \
+         machine as `addresses` in [tls]"
+    } else {
+        return None;
+    };
+    Some(about(SETTINGS, why.to_owned()))
 }
 
 fn pages_without_address(

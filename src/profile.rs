@@ -91,7 +91,8 @@ pub fn profile(
 }
 
 /// Where this resolver is asked over encryption. Its addresses are the given ones,
-/// else those it listens on that `reaches` says devices can reach.
+/// else, of those in the settings or those it listens on, the ones that `reaches`
+/// says devices can reach.
 fn endpoint(
     configuration: &Configuration,
     given: &[IpAddr],
@@ -106,7 +107,10 @@ fn endpoint(
     let port = |listeners: &[SocketAddr]| listeners.first().map(SocketAddr::port);
     let mut addresses = given.to_vec();
     if given.is_empty() {
-        let own = listen.https.iter().chain(&listen.tls).map(SocketAddr::ip);
+        let listening = listen.https.iter().chain(&listen.tls).map(SocketAddr::ip);
+        let told = !tls.addresses.is_empty();
+        let own = tls.addresses.iter().copied();
+        let own = own.chain(listening.filter(|_| !told));
         addresses.extend(own.filter(|ip| !ip.is_unspecified() && reaches(ip)));
     }
     addresses.sort_unstable();

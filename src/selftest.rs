@@ -69,7 +69,7 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "ADDR")]
     pub client_address: Option<IpAddr>,
     /// Another resolver that must not be reachable; may be given several times.
-    /// With --server alone: 9.9.9.9 and 2620:fe::fe
+    /// On another machine than the resolver: 9.9.9.9 and 2620:fe::fe unless told
     #[arg(long, value_name = "ADDR", value_parser = server)]
     pub outside: Vec<SocketAddr>,
     /// Ask no other resolver

@@ -138,7 +138,7 @@ This machine plays a school: whoever asks from 127.0.0.1 is a pupil, from
      whoever asks must believe its authority, {ca}
        kdig @127.0.0.1 -p {tls} +tls-ca={ca} +tls-hostname=localhost bets.example
      → status: NXDOMAIN
-       curl --cacert {ca} -so /dev/null -w '%{{http_code}} %{{content_type}}\n' \\
+       curl --cacert {ca} -so /dev/null -w '%{{http_code}} %{{content_type}}\\n' \\
          'https://127.0.0.1:{https}{path}?dns={BETS}'
      → 200 application/dns-message
 

@@ -97,6 +97,22 @@ DIR: 1 mistake
 }
 
 #[test]
+fn encrypted_listeners_that_cannot_be_found_are_a_warning() {
+    let check = |tls: &str, expected: &str| {
+        let settings = format!("[listen]\ntls = [\"0.0.0.0:853\"]\n[tls]\n{tls}");
+        let said = said(folder(&[("schoolgate.toml", &settings)]).path()).0;
+        assert_eq!(said.contains("devices are"), !expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    };
+    let files = "certificate = \"chain.pem\"\nkey = \"key.pem\"\n";
+    check(files, "[tls] needs `name`");
+    check("private_ca = true\n", "");
+    let named = format!("{files}name = \"dns.school.example\"\n");
+    check(&named, "write those of this machine");
+    check(&format!("{named}addresses = [\"10.0.0.2\"]\n"), "");
+}
+
+#[test]
 fn what_is_odd_is_a_warning() {
     let policy = "\u{feff}school = \"S\"\ntimezone = \"UTC\"\nunknown = \"all\"\n\
         [timetables.lunch]\n[timetables.lessons]\n[groups.all]\n\

@@ -35,8 +35,6 @@ pub(crate) mod streams;
 mod tls;
 mod up;
 
-pub(crate) use https::base64url;
-
 /// Looks again and again until there is something, or it is too late.
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(school::PATIENCE, what, look)

@@ -162,3 +162,35 @@ impl PrivateCa {
         Ok(params)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_before_it_ends_by_the_same_authority() {
+        let state = tempfile::tempdir().unwrap();
+        let name = Name::parse("dns.school.example").unwrap();
+        let ca = PrivateCa::new(state.path(), Some(&name), Vec::new());
+        let read = |path: PathBuf| std::fs::read(path).unwrap();
+        // A clock that stood at 1970 when both were made, and was set then.
+        ca.renew(Timestamp::UNIX_EPOCH).unwrap();
+        let (authority, early) = (read(ca.authority()), read(ca.certificate()));
+        let now: Timestamp = "2026-11-21T18:00:00Z".parse().unwrap();
+        let after = |days: i64| now + SignedDuration::from_hours(24 * days);
+        ca.renew(now).unwrap();
+        let first = read(ca.certificate());
+        assert_ne!(first, early);
+        ca.renew(after(59)).unwrap();
+        assert_eq!(read(ca.certificate()), first);
+        ca.renew(after(61)).unwrap();
+        let second = read(ca.certificate());
+        assert_ne!(second, first);
+        let pair = Pair::read(&second, &read(ca.key())).unwrap();
+        assert_eq!(pair.expires.unwrap().to_string(), "2027-04-21T00:00:00Z");
+        // Set back again, it holds for too long.
+        ca.renew(now).unwrap();
+        assert_ne!(read(ca.certificate()), second);
+        assert_eq!(read(ca.authority()), authority);
+    }
+}

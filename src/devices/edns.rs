@@ -11,6 +11,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use data_encoding::BASE64_NOPAD;
+
 use crate::mac::Mac;
 
 /// EDNS Client Subnet (RFC 7871). dnsmasq: `add-subnet=32,128`.
@@ -167,27 +169,16 @@ fn split(bytes: &[u8]) -> Option<(RawOption<'_>, &[u8])> {
 fn text_mac(data: &[u8]) -> Option<Mac> {
     match data.len() {
         17 => Mac::parse(data),
-        8 => base64_mac(data),
+        8 => base64_mac(*data.first_chunk()?),
         _ => None,
     }
 }
 
 /// Eight digits of RFC 4648 section 4 are six bytes, without padding.
-fn base64_mac(data: &[u8]) -> Option<Mac> {
-    let mut bits: u64 = 0;
-    for &digit in data {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u64::from(value);
-    }
-    let [_, _, octets @ ..] = bits.to_be_bytes();
-    Some(Mac(octets))
+fn base64_mac(digits: [u8; 8]) -> Option<Mac> {
+    let mut octets = [0; 6];
+    let length = BASE64_NOPAD.decode_mut(&digits, &mut octets).ok()?;
+    (length == octets.len()).then_some(Mac(octets))
 }
 
 /// Family, source prefix and address bytes; the scope says nothing here.

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::lists::category::{Category, Theme};
-use crate::policy::decision::Verdict;
+use crate::policy::decision::{Layer, Verdict};
 
 use super::row::{Row, VARIOUS};
 
@@ -129,8 +129,12 @@ impl Incident {
 }
 
 /// A row is background only if everything it is listed for is: a tracker that
-/// is also a gambling site is a gambling site.
+/// is also a gambling site is a gambling site. A canary is asked for by the
+/// device, never by who sits before it.
 fn is_background(row: &Row) -> bool {
+    if row.layer == Layer::Canary {
+        return true;
+    }
     let mut ids = row.category.iter().chain(&row.categories).peekable();
     ids.peek().is_some() && ids.all(|id| Category::named(id).is_some_and(Category::is_background))
 }
@@ -169,7 +173,6 @@ pub fn registrable(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::decision::Layer;
 
     fn row(second: i64, name: &str, categories: &[&str]) -> Row {
         Row {
@@ -252,6 +255,9 @@ mod tests {
             &["adverts", "gambling"]
         )]));
         assert!(!background(&[row(0, "open.example", &[])]));
+        let mut canary = row(0, "use-application-dns.net", &[]);
+        canary.layer = Layer::Canary;
+        assert!(background(&[canary]));
         assert!(!background(&[
             row(0, "a.ads.example", &["adverts"]),
             row(1, "b.ads.example", &["gambling"]),

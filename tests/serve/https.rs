@@ -4,27 +4,13 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::has;
 use super::school::{Plan, School};
 use super::secured::{NAME, authority, config, connect_as};
 use super::upstream::{Upstream, say};
 use super::wire::{self, Reply, Rr};
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// RFC 4648 section 5, without padding.
-pub(crate) fn base64url(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word[1..=chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes(word);
-        for at in 0..=chunk.len() {
-            text.push(char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63]));
-        }
-    }
-    text
-}
 
 /// What curl got: status, version, headers in lower case, body.
 pub(crate) struct Got {
@@ -52,7 +38,7 @@ impl School {
     }
 
     fn get(&self, query: &[u8], more: &[&str]) -> Got {
-        let url = format!("{}?dns={}", self.url(), base64url(query));
+        let url = format!("{}?dns={}", self.url(), BASE64URL_NOPAD.encode(query));
         self.fetch(&[more, &[&url]].concat())
     }
 
@@ -123,7 +109,7 @@ fn what_is_no_question_gets_the_status_it_deserves() {
     let school = Plan::encrypted(&[upstream.address]).start();
     let url = school.url();
     let packet = wire::question(0, "bets.example", wire::A);
-    let text = base64url(&packet);
+    let text = BASE64URL_NOPAD.encode(&packet);
     for version in ["--http1.1", "--http2"] {
         let status = |words: &[&str]| school.fetch(&[&[version], words].concat()).status;
         for query in [
@@ -266,7 +252,7 @@ fn half_a_request_and_garbage_end_by_themselves() {
         let packet = wire::question(1, "bets.example", wire::A);
         let url = format!(
             "GET /dns-query?dns={} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-            base64url(&packet)
+            BASE64URL_NOPAD.encode(&packet)
         );
         let (fine, took) = raw(school, &[], url.as_bytes());
         assert!(fine.starts_with("HTTP/1.1 200"), "{fine}");

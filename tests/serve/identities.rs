@@ -4,8 +4,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::has;
-use super::https::base64url;
 use super::school::{Plan, School};
 use super::secured::{NAME, authority, config, connect_as};
 use super::streams::{ask, framed};
@@ -29,7 +30,7 @@ fn plan(upstream: &Upstream) -> Plan {
 }
 
 fn over_https(school: &School, path: &str, name: &str) -> Reply {
-    let packet = base64url(&wire::question(1, name, wire::A));
+    let packet = BASE64URL_NOPAD.encode(&wire::question(1, name, wire::A));
     let got = school.fetch(&[&format!("{}{path}?dns={packet}", school.url())]);
     assert_eq!(got.status, 200, "{path}");
     Reply::read(&got.body)

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::has;
-use super::https::base64url;
 use super::school::{Folder, Plan, School};
 use super::upstream::{ADDRESS, Upstream};
 use super::wire::{self, Reply};
@@ -50,7 +51,7 @@ fn a_device_that_does_as_its_profile_says_is_known() {
     if !has("curl", "DNS over HTTPS as a profile says") {
         return;
     }
-    let query = base64url(&wire::question(0, "bets.example", wire::A));
+    let query = BASE64URL_NOPAD.encode(&wire::question(0, "bets.example", wire::A));
     let got = school.fetch(&[&format!("{}?dns={query}", url.as_str().unwrap())]);
     assert_eq!(got.status, 200, "{}", got.headers);
     // The same from the same address, without: a pupil of 127.0.0.1.

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::has;
-use super::https::base64url;
 use super::school::{Plan, School};
 use super::secured::{NAME, authority, config, secure};
 use super::streams::framed;
@@ -77,7 +78,7 @@ fn over_https(school: &School, from: &str, header: &[u8]) -> Option<String> {
     stream.write_all(header).ok()?;
     let config = config(&authority(&school.folder.state()), &["http/1.1"]);
     let mut stream = secure(&config, stream, NAME);
-    let packet = base64url(&wire::question(1, "bets.example", wire::A));
+    let packet = BASE64URL_NOPAD.encode(&wire::question(1, "bets.example", wire::A));
     let text =
         format!("GET /dns-query?dns={packet} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(text.as_bytes()).ok()?;
@@ -209,7 +210,7 @@ fn http_headers_count_from_a_listed_router_only() {
         return;
     }
     let (school, _upstream) = start();
-    let packet = base64url(&wire::question(1, "bets.example", wire::A));
+    let packet = BASE64URL_NOPAD.encode(&wire::question(1, "bets.example", wire::A));
     let url = format!("{}?dns={packet}", school.url());
     let ask = |from: &str, headers: &[&str]| {
         let mut words = vec!["--interface", from];

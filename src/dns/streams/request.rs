@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use data_encoding::BASE64URL_NOPAD;
+
 use crate::devices::client_id::ClientId;
 use crate::dns::answer::{Record, rtype, skip_name};
 use crate::dns::question::HEADER;
@@ -33,42 +35,14 @@ pub fn client_id(path: &str, own: &str) -> Result<Option<ClientId>, Misfit> {
     }
 }
 
-/// The message in the `dns` parameter of a GET (RFC 8484 section 4.1).
+/// The message in the `dns` parameter of a GET (RFC 8484 section 4.1). Without
+/// padding (section 6), and with one spelling for each message: bits left over
+/// are zero.
 pub fn message(query: Option<&str>) -> Result<Vec<u8>, Misfit> {
     let mut parameters = query.unwrap_or_default().split('&');
     let text = parameters.find_map(|p| p.strip_prefix("dns="));
-    base64url(text.unwrap_or_default())
-        .filter(|m| !m.is_empty())
-        .ok_or(Misfit::Bad)
-}
-
-/// RFC 4648 section 5, without padding, as RFC 8484 section 6 has it: one
-/// spelling for each message, so bits left over are zero.
-#[must_use]
-pub fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for digits in text.as_bytes().chunks(4) {
-        let mut bits: u32 = 0;
-        for &digit in digits {
-            let value = match digit {
-                b'A'..=b'Z' => digit - b'A',
-                b'a'..=b'z' => digit - b'a' + 26,
-                b'0'..=b'9' => digit - b'0' + 52,
-                b'-' => 62,
-                b'_' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
-        }
-        let [_, a, b, c] = (bits << (6 * (4 - digits.len()))).to_be_bytes();
-        match (digits.len(), b, c) {
-            (4, ..) => bytes.extend([a, b, c]),
-            (3, _, 0) => bytes.extend([a, b]),
-            (2, 0, 0) => bytes.push(a),
-            _ => return None,
-        }
-    }
-    Some(bytes)
+    let message = BASE64URL_NOPAD.decode(text.unwrap_or_default().as_bytes());
+    message.ok().filter(|m| !m.is_empty()).ok_or(Misfit::Bad)
 }
 
 /// For whom a proxy speaks, by what it wrote into a request's headers.
@@ -157,15 +131,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_has_one_spelling() {
-        assert_eq!(base64url("AAEC_-8").unwrap(), [0, 1, 2, 0xff, 0xef]);
-        assert_eq!(base64url("AAEC").unwrap(), [0, 1, 2]);
+    fn a_message_has_one_spelling() {
+        let read = |text: &str| message(Some(&format!("ct=x&dns={text}&dns=AA")));
+        assert_eq!(read("AAEC_-8").unwrap(), [0, 1, 2, 0xff, 0xef]);
+        assert_eq!(read("AAEC").unwrap(), [0, 1, 2]);
         for bad in [
-            "AAEC_-8=", "A", "AA==", "AB", "AAC", "AA+/", "A A", "AA%3D", "é",
+            "AAEC_-8=", "A", "AA==", "AB", "AAC", "AA+/", "A A", "AA%3D", "é", "",
         ] {
-            assert_eq!(base64url(bad), None, "{bad}");
+            assert_eq!(read(bad), Err(Misfit::Bad), "{bad}");
         }
-        assert_eq!(message(Some("ct=x&dns=AAEC&dns=AA")).unwrap(), [0, 1, 2]);
         for bad in [None, Some(""), Some("dns="), Some("dns"), Some("DNS=AAEC")] {
             assert_eq!(message(bad), Err(Misfit::Bad), "{bad:?}");
         }

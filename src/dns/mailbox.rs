@@ -165,3 +165,32 @@ impl fmt::Debug for Mailbox {
         f.write_str("Mailbox")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    #[test]
+    fn the_bell_rings_again_once_it_was_heard() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let (mailbox, letters) = mailbox(waker);
+        let mut events = Events::with_capacity(4);
+        let mut is_woken = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        for _ in 0..3 {
+            assert!(mailbox.wake());
+            assert!(is_woken());
+            assert!(mailbox.wake());
+            assert!(!is_woken(), "it was rung while it had not been heard");
+            letters.hear();
+        }
+        assert!(!is_woken());
+    }
+}

@@ -189,7 +189,8 @@ fn table(rows: &[Row], way: Way) -> Table {
         }
         let rate = median(of().map(Row::per_second));
         rates.insert(peer, rate);
-        let lost: u64 = of().map(|row| row.found.sent - row.found.answered).sum();
+        let lost = |row: &Row| row.found.sent.saturating_sub(row.found.answered);
+        let lost: u64 = of().map(lost).sum();
         table.add([
             peer.to_owned(),
             format!("{rate:.0}"),

@@ -67,7 +67,7 @@ fn start(all: &Namespaces) -> School {
         "[tls]\nprivate_ca = true\nname = \"{NAME}\"\n[local]\nrecords = \
          [{{ name = \"lessons.school.internal\", addresses = [\"{SCHOOL}\"], ttl = 60 }}]\n"
     );
-    plan.policy = POLICY.to_owned();
+    POLICY.clone_into(&mut plan.policy);
     plan.devices = format!(
         "id,name,mac,ip,group,owner,kind,client_id\nlaptop,Laptop,,,staff,Ms Gray,laptop,{SECRET}\n"
     );

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use schoolgate::configuration::{self, Configuration};
-use schoolgate::dns::upstream::TALKATIVE;
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::{load, refresh, report};
@@ -69,16 +68,16 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let said = Targets::new()
-        .with_default(LevelFilter::INFO)
-        .with_targets(TALKATIVE.map(|of| (of, LevelFilter::OFF)));
+    // Libraries tell the names they are asked for, and the addresses they stumble
+    // over (promise 6).
+    let ours = Targets::new().with_target("schoolgate", LevelFilter::INFO);
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(LevelFilter::INFO)
         .with_target(false)
         .finish()
-        .with(said)
+        .with(ours)
         .init();
     match run(cli) {
         Ok(code) => ExitCode::from(code),

@@ -25,11 +25,22 @@ pub enum Transport {
     Tls,
     /// HTTP under TLS (RFC 8484).
     Https,
+    /// A stream of QUIC for each question (RFC 9250).
+    Quic,
+    /// HTTP over QUIC (RFC 9114).
+    Https3,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
+    pub const ALL: [Self; 6] = [
+        Self::Udp,
+        Self::Tcp,
+        Self::Tls,
+        Self::Https,
+        Self::Quic,
+        Self::Https3,
+    ];
 
     /// The label.
     #[must_use]
@@ -39,17 +50,20 @@ impl Transport {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Https => "https",
+            Self::Quic => "quic",
+            Self::Https3 => "https3",
         }
     }
 
     /// Whether nobody on the way can read it, nor put in a word.
     #[must_use]
     pub fn is_encrypted(self) -> bool {
-        matches!(self, Self::Tls | Self::Https)
+        matches!(self, Self::Tls | Self::Https | Self::Quic | Self::Https3)
     }
 
     /// Whether it is a stream of messages that stays open, which RFC 7828 is
-    /// about; an HTTP connection has ways of its own.
+    /// about; connections of HTTP and QUIC have ways of their own (RFC 9250
+    /// section 5.5.2).
     #[must_use]
     pub fn is_message_stream(self) -> bool {
         matches!(self, Self::Tcp | Self::Tls)

@@ -107,7 +107,7 @@ fn endpoint(
     let port = |listeners: &[SocketAddr]| listeners.first().map(SocketAddr::port);
     let mut addresses = given.to_vec();
     if given.is_empty() {
-        let listening = listen.https.iter().chain(&listen.tls).map(SocketAddr::ip);
+        let listening = listen.encrypted().map(SocketAddr::ip);
         let told = !tls.addresses.is_empty();
         let own = tls.addresses.iter().copied();
         let own = own.chain(listening.filter(|_| !told));
@@ -120,7 +120,7 @@ fn endpoint(
         path: tls.path.clone(),
         https: port(&listen.https),
         tls: port(&listen.tls),
-        quic: None,
+        quic: port(&listen.quic),
         addresses,
     })
 }

@@ -113,12 +113,24 @@ pub struct Listen {
     pub tls: Vec<SocketAddr>,
     /// Addresses for DNS over HTTPS.
     pub https: Vec<SocketAddr>,
+    /// UDP addresses for DNS over QUIC; none unless they are listed.
+    pub quic: Vec<SocketAddr>,
+    /// UDP addresses for DNS over HTTP/3; none unless they are listed.
+    pub https3: Vec<SocketAddr>,
     /// Where Prometheus reads the metrics; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// Where the pages are served.
     pub dashboard: SocketAddr,
     /// How many threads answer; 0: one per core.
     pub threads: usize,
+}
+
+impl Listen {
+    /// Where it is asked by those who want a certificate.
+    pub fn encrypted(&self) -> impl Iterator<Item = &SocketAddr> {
+        let all = [&self.tls, &self.https, &self.quic, &self.https3];
+        all.into_iter().flatten()
+    }
 }
 
 /// `[clients]`: who may ask.
@@ -223,9 +235,9 @@ pub struct Ceilings {
     pub queries_per_second: u32,
     /// Questions that a device may ask at once.
     pub burst: u32,
-    /// TCP connections in all, encrypted ones included.
+    /// TCP and QUIC connections in all, encrypted ones included.
     pub tcp_connections: usize,
-    /// TCP connections of one client; routers are exempt.
+    /// TCP and QUIC connections of one client; routers are exempt.
     pub tcp_connections_per_client: usize,
     /// Seconds of silence after which a connection is closed.
     pub tcp_idle: u32,

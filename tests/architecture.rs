@@ -99,13 +99,15 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 ];
 
 /// Where alone a text may stand. Tests are not looked at.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("live.swap(", &["changes/activation"]),
     ("&Event {", &["dns/pipeline"]),
     (
         "hickory_",
         &["dns/local", "dns/upstream", "lists/outside", "selftest/ask"],
     ),
+    ("quinn::", &["dns/streams"]),
+    ("h3::", &["dns/streams"]),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),
     (

@@ -21,11 +21,14 @@ mod failing;
 mod firewall;
 mod forwarding;
 mod https;
+mod https3;
 mod identities;
+mod over_quic;
 mod peers;
 mod places;
 mod profile;
 mod proxies;
+mod quic;
 mod recursion;
 pub(crate) mod reload;
 mod routers;
@@ -33,6 +36,7 @@ mod rows;
 mod selftest;
 pub(crate) mod streams;
 mod tls;
+mod transports;
 mod up;
 
 /// Looks again and again until there is something, or it is too late.

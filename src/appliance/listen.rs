@@ -1,7 +1,7 @@
 //! Where it is asked: the listeners, and what to say when one cannot be had.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -47,6 +47,19 @@ pub(super) fn listen_encrypted(
         let listener = streams::tcp::bind(*address);
         let listener = listener.map_err(|error| cannot_listen(*address, what, &error))?;
         Ok((listener.local_addr()?, listener))
+    };
+    wanted.iter().map(bind).collect()
+}
+
+/// The sockets for one kind of connection over QUIC, with their addresses.
+pub(super) fn listen_quic(
+    wanted: &[SocketAddr],
+    what: &str,
+) -> anyhow::Result<Vec<(SocketAddr, UdpSocket)>> {
+    let bind = |address: &SocketAddr| {
+        let socket = streams::quic::bind(*address);
+        let socket = socket.map_err(|error| cannot_listen(*address, what, &error))?;
+        Ok((socket.local_addr()?, socket))
     };
     wanted.iter().map(bind).collect()
 }

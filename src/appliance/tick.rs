@@ -349,9 +349,11 @@ impl Shared {
                 .map(|(server, up)| (server.to_owned(), up))
                 .collect(),
             targets_missing: self.targets_missing.load(Ordering::Relaxed),
-            streams: [Transport::Tcp, Transport::Tls, Transport::Https]
+            streams: Transport::ALL
+                .into_iter()
+                .filter(|transport| *transport != Transport::Udp)
                 .map(|transport| (transport, self.doorkeeper.open(transport)))
-                .into(),
+                .collect(),
             failed_handshakes: self.doorkeeper.failed_handshakes(),
             certificate: self
                 .certificate

@@ -106,19 +106,18 @@ fn read_listen(table: Table<'_>, tls: &Tls) -> (Listen, Vec<SocketAddr>) {
         table.complain("`dns` is empty: nobody could ask anything");
     }
     let dns: Vec<SocketAddr> = or_default(dns, &DNS);
-    if let Some(first) = table.strings("quic").first() {
-        let message = "`quic`: this version does not listen over QUIC; write []";
-        table.complain_at(&first.place, message);
-    }
     let metrics = table.parsed("metrics", |text| match text {
         "" => Ok(None),
         text => socket(text).map(Some),
     });
     let dashboard = table.parsed("dashboard", socket);
+    let quic = tls::datagram_listeners(&table, "quic", tls, &[("dns", &dns)]);
     let listen = Listen {
         dns: dns.clone(),
         tls: tls::listeners(&table, "tls", tls),
         https: tls::listeners(&table, "https", tls),
+        https3: tls::datagram_listeners(&table, "https3", tls, &[("dns", &dns), ("quic", &quic)]),
+        quic,
         metrics: metrics.map_or(Some(METRICS), |m| m.value),
         dashboard: dashboard.map_or(DASHBOARD, |d| d.value),
         threads: number(&table, "threads", THREADS),

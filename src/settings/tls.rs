@@ -68,11 +68,38 @@ impl Tls {
 /// The addresses of an encrypted listener, of which none may be without a
 /// certificate.
 pub(super) fn listeners(listen: &Table<'_>, key: &'static str, tls: &Tls) -> Vec<SocketAddr> {
+    values(certified(listen, key, tls))
+}
+
+/// The same for QUIC, whose datagrams nobody else may take: `others` are the
+/// listeners that would.
+pub(super) fn datagram_listeners(
+    listen: &Table<'_>,
+    key: &'static str,
+    tls: &Tls,
+    others: &[(&str, &[SocketAddr])],
+) -> Vec<SocketAddr> {
+    let all = certified(listen, key, tls);
+    for address in &all {
+        let is_taken = |taken: &[SocketAddr]| taken.contains(&address.value);
+        let other = others.iter().find(|(_, taken)| is_taken(taken));
+        if let Some((other, _)) = other.filter(|_| address.value.port() != 0) {
+            let message = format!(
+                "`{key}` cannot have {}, for `{other}` has it, and both take datagrams",
+                address.value
+            );
+            listen.complain_at(&address.place, message);
+        }
+    }
+    values(all)
+}
+
+fn certified(listen: &Table<'_>, key: &'static str, tls: &Tls) -> Vec<Placed<SocketAddr>> {
     let all = listen.parsed_list(key, socket).unwrap_or_default();
     if let Some(first) = all.first().filter(|_| !tls.has_certificate()) {
         complain_of_none(listen, key, first);
     }
-    values(all)
+    all
 }
 
 fn complain_of_none(listen: &Table<'_>, key: &str, first: &Placed<SocketAddr>) {

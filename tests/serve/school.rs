@@ -91,7 +91,8 @@ impl Plan {
             .collect();
         let (servers, upstream, listen) = (servers.join(", "), &self.upstream, &self.listen);
         let encrypted = self.tls.as_ref().map_or(String::new(), |tls| {
-            format!("tls = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\n[tls]\n{tls}\n")
+            let at = "[\"127.0.0.1:0\"]";
+            format!("tls = {at}\nhttps = {at}\nquic = {at}\nhttps3 = {at}\n[tls]\n{tls}\n")
         });
         let mut settings = format!(
             "state_dir = \"state\"\n[listen]\ndns = [\"{listen}\"]\nmetrics = \"127.0.0.1:0\"\nthreads = 2\n{encrypted}\
@@ -219,6 +220,9 @@ pub(crate) struct School {
     /// DNS over TLS and over HTTPS, if it listens for them.
     pub(crate) tls: Option<SocketAddr>,
     pub(crate) https: Option<SocketAddr>,
+    /// The same over QUIC.
+    pub(crate) quic: Option<SocketAddr>,
+    pub(crate) https3: Option<SocketAddr>,
     stderr: Arc<Mutex<String>>,
 }
 
@@ -258,6 +262,8 @@ impl School {
             metrics: part("metrics on http://").map(address).unwrap(),
             tls: part("DNS over TLS on ").map(address),
             https: part("DNS over HTTPS on https://").map(address),
+            quic: part("DNS over QUIC on ").map(address),
+            https3: part("DNS over HTTP/3 on https://").map(address),
             server: Running(child),
             folder,
             stderr,

@@ -190,7 +190,7 @@ fn encrypted_listeners_are_told_and_say_the_same() {
         assert_eq!(found.result(id), "ok", "{:#}", found.check(id));
     }
     let told = found.check("discovery")["said"].as_str().unwrap();
-    assert!(told.starts_with("2 are told"), "{told}");
+    assert!(told.starts_with("3 are told"), "{told}");
     // Elsewhere nobody knows the school's private authority.
     let found = elsewhere(school.dns, &["--no-outside"]);
     assert_eq!(found.failed(), Vec::<&str>::new(), "{:#}", found.document);
@@ -209,12 +209,14 @@ fn encrypted_listeners_are_told_and_say_the_same() {
         String::from_utf8(output.stdout).unwrap()
     };
     let (tls, https) = (school.tls.unwrap().port(), school.https.unwrap().port());
+    let quic = school.quic.unwrap().port();
     for name in ["_dns.resolver.arpa", "_dns.dns.school.example"] {
         let said = dig(&["-t", "SVCB", name]);
         let wanted = format!(
             "1 dns.school.example. alpn=\"dot\" port={tls} ipv4hint=127.0.0.1\n\
              2 dns.school.example. alpn=\"h2\" port={https} ipv4hint=127.0.0.1 \
-             key7=\"/dns-query{{?dns}}\"\n"
+             key7=\"/dns-query{{?dns}}\"\n\
+             3 dns.school.example. alpn=\"doq\" port={quic} ipv4hint=127.0.0.1\n"
         );
         let mut lines: Vec<&str> = said.lines().collect();
         lines.sort_unstable();

@@ -185,6 +185,21 @@ impl Reply {
         }
     }
 
+    /// Where the TTLs of `packet` stand; that of an OPT record is none.
+    pub(crate) fn ttl_places(packet: &[u8]) -> Vec<usize> {
+        let number = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+        let mut at = question_end(packet);
+        let mut places = Vec::new();
+        for _ in 0..number(6) + number(8) + number(10) {
+            at = skip_name(packet, at);
+            if number(at) != 41 {
+                places.push(at + 4);
+            }
+            at += 10 + usize::from(number(at + 8));
+        }
+        places
+    }
+
     /// The addresses in the answer.
     pub(crate) fn addresses(&self) -> Vec<[u8; 4]> {
         let addresses = self.answer.iter().filter(|(rtype, ..)| *rtype == A);

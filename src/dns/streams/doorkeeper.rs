@@ -97,6 +97,17 @@ impl Doorkeeper {
         })
     }
 
+    /// Whether so much is taken, by `client` or by all, that an address is to be
+    /// proved before it takes more: whoever forges it could use up what is left
+    /// (RFC 9000 section 8.1).
+    #[must_use]
+    pub(super) fn is_crowded(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let held = lock(&self.by_client).get(&client).copied().unwrap_or(0);
+        let by_all = self.all.available_permits() * 2 <= self.limits.streams;
+        by_all || held * 2 >= self.limits.per_client
+    }
+
     /// Whether `client` speaks for others, and is believed about whom.
     #[must_use]
     pub fn is_router(&self, client: IpAddr) -> bool {

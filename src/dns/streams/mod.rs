@@ -7,10 +7,15 @@
 //! that dribbles is closed, and a client that does not read its replies blocks
 //! nobody but itself.
 
+mod activity;
+mod bounded;
 pub mod certificate;
 pub mod doorkeeper;
+mod http;
 pub mod https;
+pub mod https3;
 pub mod proxy;
+pub mod quic;
 pub mod request;
 pub mod tcp;
 pub mod tls;
@@ -31,6 +36,8 @@ use super::upstream::DEADLINE;
 
 /// In so long every question has an answer, if only that there is none.
 const LAST_ANSWERS: Duration = Duration::from_millis(DEADLINE + 200);
+/// A question up to so many octets is short; nobody needs a longer one.
+const SHORT: usize = 4 << 10;
 /// Octets of replies that are written in one go, if so many are ready.
 const TOGETHER: usize = 16 << 10;
 

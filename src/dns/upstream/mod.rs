@@ -50,9 +50,6 @@ use crate::metrics::Counters;
 
 const SERVFAIL: u16 = Rcode::ServFail as u16;
 
-/// Whose words are kept out of the machine's log: libraries that tell the names
-/// they are asked for (promise 6), or of each connection that ends.
-pub const TALKATIVE: [&str; 4] = ["hickory_net", "hickory_proto", "hickory_server", "h2"];
 /// After so many milliseconds a flight ends without an answer. Under two
 /// seconds, when most clients ask again; RFC 8767 suggests 1.8.
 pub const DEADLINE: u64 = 1_800;

@@ -260,7 +260,7 @@ impl<'t> Turn<'t> {
     }
 
     /// The second look, then the reply. `first` is what was decided on the
-    /// asked name.
+    /// asked name, and no block.
     pub(super) fn settle(
         &self,
         first: Decision,
@@ -280,12 +280,7 @@ impl<'t> Turn<'t> {
         );
         if decision.verdict == Verdict::Block {
             self.block(&decision, out);
-            let covering = if first.verdict == Verdict::Block {
-                &memo.asked
-            } else {
-                &found.covering
-            };
-            return Settled::new(decision, self.source(&decision, covering));
+            return Settled::new(decision, self.source(&decision, &found.covering));
         }
         let ttl = self.ttl(answer, age);
         if found.ech && self.strips_ech() {

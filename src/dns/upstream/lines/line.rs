@@ -31,9 +31,9 @@ const MOST_CONNECTIONS: usize = 2;
 /// Questions under way on the first at which a second is dialled.
 const CROWD: usize = 100;
 /// Questions under way on one connection.
-const MOST_UNDER_WAY: usize = 1024;
+const MOST_UNDER_WAY: usize = 4096;
 /// Questions that wait for a connection to stand.
-const MOST_WAITING: usize = 1024;
+const MOST_WAITING: usize = 4096;
 /// How long dialling may take, handshake included.
 const DIAL_LIMIT: Duration = Duration::from_secs(3);
 /// First and longest pause before dialling again.
@@ -227,6 +227,9 @@ impl Line {
             let Some(best) = least.and_then(|(index, _)| self.connections.get(index)) else {
                 return self.wait(errand);
             };
+            if least.is_some_and(|(_, load)| load >= MOST_UNDER_WAY) {
+                return errand.fail(io::ErrorKind::QuotaExceeded);
+            }
             best.under_way.fetch_add(1, Ordering::Relaxed);
             match best.errands.try_send(errand) {
                 Ok(()) => return,

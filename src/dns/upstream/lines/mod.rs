@@ -37,7 +37,7 @@ use crate::dns::mailbox::Mailbox;
 /// Questions of all workers on their way to their lines.
 const QUEUE: usize = 4096;
 /// Questions on their way into one line.
-const LINE_QUEUE: usize = 1024;
+const LINE_QUEUE: usize = 4096;
 
 /// A question to be asked over a line.
 #[derive(Debug)]

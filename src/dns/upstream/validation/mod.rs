@@ -34,11 +34,11 @@ use crate::dns::pipeline::Wanted;
 use crate::dns::reply::ede;
 
 /// Cases of one worker that wait for their turn.
-const QUEUE: usize = 1024;
+const QUEUE: usize = 8192;
 /// Sets of records of which one worker's handle remembers the proof.
 const REMEMBERED: usize = 20_000;
 /// Cases of one worker under examination.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 2048;
 
 /// A question whose answer is to be checked.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use super::answer::Answer;
 use super::batch::Inbox;
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
 use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step, Wanted};
+use super::streams::returns::Marked;
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
@@ -47,13 +48,24 @@ pub struct Worker {
     clock: Clock,
     stop: Arc<AtomicBool>,
     /// The ways back into streams whose questions wait.
-    streams: Vec<Option<Replies<Vec<u8>>>>,
+    streams: Vec<Option<Way>>,
     free: Vec<u32>,
+    /// Replies that leave for their streams at the end of a turn: whoever is
+    /// woken for the first then finds the others too.
+    leaving: Vec<(Way, Vec<u8>)>,
     /// What somebody wants to be told of when it lands.
     probes: Vec<(Wanted, usize, Tell)>,
     inbox: Inbox<()>,
     postman: Postman,
     reply: Vec<u8>,
+}
+
+/// The way back into a stream.
+enum Way {
+    /// To a stream that sorts its replies itself.
+    Stream(Replies<Vec<u8>>),
+    /// To a request.
+    Request(u64, Replies<Marked>),
 }
 
 /// Takes a mark, and whether there is an address.
@@ -89,6 +101,16 @@ impl Clock {
             ms: self.start.elapsed().as_millis() as u64,
             wall: Timestamp::now(),
         }
+    }
+}
+
+impl Way {
+    /// Gives the reply. A stream that does not read its replies loses them.
+    fn give(self, reply: Vec<u8>) {
+        let _ = match self {
+            Self::Stream(replies) => replies.try_send(reply).is_ok(),
+            Self::Request(mark, replies) => replies.try_send((mark, reply)).is_ok(),
+        };
     }
 }
 
@@ -130,6 +152,7 @@ impl Frame {
             stop,
             streams: Vec::new(),
             free: Vec::new(),
+            leaving: Vec::new(),
             probes: Vec::new(),
             inbox: Inbox::new(false),
             postman: Postman::default(),
@@ -171,6 +194,7 @@ impl Worker {
             ready.sort_unstable();
             ready.dedup();
             ready.retain(|index| self.serve(*index, now));
+            self.letters.hear();
             while let Some(mail) = self.letters.next() {
                 self.open(mail);
             }
@@ -213,6 +237,9 @@ impl Worker {
     fn send_all(&mut self, now: Now) {
         self.forwarder.flush(&mut self.postman, now.ms);
         self.land_all(now);
+        for (way, reply) in self.leaving.drain(..) {
+            way.give(reply);
+        }
         for listener in &mut self.listeners {
             let unsent = listener.flush();
             self.pipeline.counters().send_errors.add(unsent);
@@ -288,7 +315,13 @@ impl Worker {
                 packet,
                 from,
                 replies,
-            } => self.stream_question(&packet, from, replies, now),
+            } => self.stream_question(&packet, from, Way::Stream(replies), now),
+            Mail::Request {
+                packet,
+                from,
+                mark,
+                replies,
+            } => self.stream_question(&packet, from, Way::Request(mark, replies), now),
             Mail::Probe { wanted, mark, tell } => {
                 self.forwarder.refresh(&wanted, now.ms);
                 self.probes.retain(|(other, ..)| *other != wanted);
@@ -308,13 +341,7 @@ impl Worker {
         }
     }
 
-    fn stream_question(
-        &mut self,
-        packet: &[u8],
-        mut from: From,
-        replies: Replies<Vec<u8>>,
-        now: Now,
-    ) {
+    fn stream_question(&mut self, packet: &[u8], mut from: From, way: Way, now: Now) {
         let route = self.free.pop().unwrap_or_else(|| {
             self.streams.push(None);
             (self.streams.len() - 1) as u32
@@ -322,8 +349,8 @@ impl Worker {
         from.route = route;
         let mut reply = std::mem::take(&mut self.reply);
         let step = self.pipeline.begin(packet, &from, now, &mut reply);
-        if let Some(way) = self.streams.get_mut(route as usize) {
-            *way = Some(replies);
+        if let Some(place) = self.streams.get_mut(route as usize) {
+            *place = Some(way);
         }
         match step {
             Step::Reply => self.answer_stream(route, &reply),
@@ -345,13 +372,12 @@ impl Worker {
         self.reply = reply;
     }
 
-    /// Gives a stream its reply and forgets the way. A stream that does not
-    /// read its replies loses them.
+    /// Gives a stream its reply and forgets the way.
     fn answer_stream(&mut self, route: u32, reply: &[u8]) {
         let way = self.streams.get_mut(route as usize).and_then(Option::take);
         if let Some(way) = way {
             self.free.push(route);
-            let _ = way.try_send(reply.to_vec());
+            self.leaving.push((way, reply.to_vec()));
         }
     }
 

@@ -15,7 +15,6 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, FORWARDED, HeaderMap, He
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::channel;
 use tokio::time::timeout;
 
 use super::activity::Activity;
@@ -159,16 +158,18 @@ impl Asker {
         packet: Vec<u8>,
         origin: Option<Arc<Origin>>,
     ) -> Result<Vec<u8>, StatusCode> {
-        let (replies, mut outbox) = channel(1);
-        let posted = self.worker.post(Mail::Question {
+        let returns = &self.doorkeeper.returns;
+        let mut awaited = returns.expect();
+        let posted = self.worker.post(Mail::Request {
             packet,
             from: From::stream(self.address, self.transport, origin),
-            replies,
+            mark: awaited.mark(),
+            replies: returns.way(),
         });
         if !posted {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        match timeout(LAST_ANSWERS, outbox.recv()).await {
+        match timeout(LAST_ANSWERS, awaited.reply()).await {
             // The worker met it with silence: it is no question.
             Ok(Some(reply)) if reply.is_empty() => Err(StatusCode::BAD_REQUEST),
             Ok(Some(reply)) => Ok(reply),

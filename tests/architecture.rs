@@ -106,7 +106,7 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
         "hickory_",
         &["dns/local", "dns/upstream", "lists/outside", "selftest/ask"],
     ),
-    ("quinn::", &["dns/streams"]),
+    ("quinn::", &["dns/streams", "dns/upstream/lines"]),
     ("h3::", &["dns/streams"]),
     ("ureq", &["lists/fetch", "lists/outside"]),
     ("rusqlite", &["querylog"]),

@@ -1,8 +1,8 @@
 //! Questions over HTTP/3.
 
-use data_encoding::BASE64URL_NOPAD;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64URL_NOPAD;
 use quinn::VarInt;
 
 use super::has;
@@ -241,7 +241,7 @@ fn memory(school: &School) -> usize {
 fn half_a_request_ends_by_itself() {
     let upstream = Upstream::plain();
     let mut plan = Plan::encrypted(&[upstream.address]);
-    plan.tables = "[limits]\ntcp_idle = 1\ntcp_pipeline = 4\n".to_owned();
+    plan.tables = "[limits]\ntcp_idle = 2\ntcp_pipeline = 4\n".to_owned();
     let school = plan.start();
     let packet = wire::question(0, "bets.example", wire::A);
     run(async {
@@ -256,11 +256,11 @@ fn half_a_request_ends_by_itself() {
         for _ in 0..20 {
             assert_eq!(client.post(&packet).await.unwrap().status, 200);
         }
-        assert!(began.elapsed() < Duration::from_millis(900));
+        assert!(began.elapsed() < Duration::from_millis(1900));
         // Those that were sent something of were seen, and are let go.
         for (sender, _receiver) in stalled.iter().skip(1) {
             let stopped = sender.stopped();
-            let limit = Duration::from_secs(4);
+            let limit = Duration::from_secs(6);
             assert!(tokio::time::timeout(limit, stopped).await.is_ok());
         }
         drop(stalled);
@@ -274,7 +274,7 @@ fn half_a_request_ends_by_itself() {
         assert_eq!(client.post(&packet).await.unwrap().status, 200);
         let began = Instant::now();
         let _ = connection.closed().await;
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(8));
     });
 }
 

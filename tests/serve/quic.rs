@@ -150,7 +150,7 @@ fn streams_that_stall_or_are_taken_back_hold_nothing() {
         }
         say(plain(seen))
     });
-    let school = plan(&upstream, "tcp_idle = 1\ntcp_pipeline = 4").start();
+    let school = plan(&upstream, "tcp_idle = 2\ntcp_pipeline = 4").start();
     let good = framed(&wire::question(0, "bets.example", wire::A));
     run(async {
         let connection = school.over_quic().await;
@@ -165,12 +165,12 @@ fn streams_that_stall_or_are_taken_back_hold_nothing() {
         for _ in 0..20 {
             assert!(raw(&connection, &good).await.is_ok());
         }
-        assert!(began.elapsed() < Duration::from_millis(900));
+        assert!(began.elapsed() < Duration::from_millis(1900));
         for (number, (_sender, receiver)) in stalled.iter_mut().enumerate().skip(1) {
             let end = receiver.read_to_end(100).await;
             assert!(end.is_err(), "{number}: {end:?}");
         }
-        assert!(began.elapsed() < Duration::from_secs(4));
+        assert!(began.elapsed() < Duration::from_secs(6));
         drop(stalled);
         // Taken back half-way, and after it was asked: four at a time, each of
         // which would else wait for the upstream.
@@ -193,7 +193,7 @@ fn streams_that_stall_or_are_taken_back_hold_nothing() {
         }
         assert!(raw(&connection, &good).await.is_ok());
         assert!(
-            began.elapsed() < Duration::from_secs(2),
+            began.elapsed() < Duration::from_secs(5),
             "{:?}",
             began.elapsed()
         );

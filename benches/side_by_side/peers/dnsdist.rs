@@ -30,7 +30,8 @@ fn start(program: PathBuf, setting: &Setting<'_>, more: &str) -> anyhow::Result<
     let secure = setting.secure.map_or(String::new(), |secure| {
         let pair = format!("'{}', '{}'", secure.certificate.display(), secure.key.display());
         format!(
-            "addTLSLocal('127.0.0.1:{}', {pair})\naddDOHLocal('127.0.0.1:{}', {pair}, '/dns-query')\n",
+            "setMaxTCPClientThreads(1)\naddTLSLocal('127.0.0.1:{}', {pair})\n\
+             addDOHLocal('127.0.0.1:{}', {pair}, '/dns-query')\n",
             secure.tls, secure.https
         )
     });

@@ -28,7 +28,11 @@ fn start(program: PathBuf, setting: &Setting<'_>, more: &str) -> anyhow::Result<
     let Setting { port, upstream, .. } = setting;
     // Without TLS it is not to be slowed by a listener that nobody uses.
     let secure = setting.secure.map_or(String::new(), |secure| {
-        let pair = format!("'{}', '{}'", secure.certificate.display(), secure.key.display());
+        let pair = format!(
+            "'{}', '{}'",
+            secure.certificate.display(),
+            secure.key.display()
+        );
         format!(
             "setMaxTCPClientThreads(1)\naddTLSLocal('127.0.0.1:{}', {pair})\n\
              addDOHLocal('127.0.0.1:{}', {pair}, '/dns-query')\n",

@@ -103,7 +103,8 @@ pub struct Origin {
     /// The id in the DoH path or the TLS server name.
     pub client_id: Option<ClientId>,
     /// Whom a listed router says it speaks for, by a PROXY header or by HTTP's
-    /// own. Nobody else's word on that may come here.
+    /// own; its own address if it does not tell. Nobody else's word on that may
+    /// come here.
     pub proxy_source: Option<IpAddr>,
 }
 
@@ -166,7 +167,11 @@ impl Desk {
         // An id that no device has is as good as none.
         let client_id = from.client_id();
         let client_id = client_id.filter(|id| inventory.by_client_id(id).is_some());
-        identify(address, trusted, options, client_id, origin.proxy_source)
+        let identity = identify(address, trusted, options, client_id, origin.proxy_source);
+        match origin.proxy_source {
+            Some(source) if source.to_canonical() == address => identity.of_nobody_told(),
+            _ => identity,
+        }
     }
 
     /// Whether a device of the school asks from wherever it is: by the secret

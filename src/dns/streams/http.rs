@@ -127,7 +127,8 @@ impl Asker {
             return None;
         }
         let lines = |name: HeaderName| headers.get_all(name).into_iter();
-        let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        // Whatever a client wrote, the proxy's word behind it must be read.
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let plain: Vec<String> = lines(FORWARDED_FOR).map(text).collect();
         let standard: Vec<String> = lines(FORWARDED).map(text).collect();
         let told = request::spoken_for(
@@ -136,7 +137,7 @@ impl Asker {
             |ip| self.doorkeeper.is_router(ip),
         );
         // Somebody's, then, and not the router's own: a source by itself.
-        told.map(|source| source.unwrap_or(peer))
+        told.map(|source| source.unwrap_or_else(|| self.address.ip()))
     }
 
     async fn body<B>(&self, request: Request<B>) -> Result<Vec<u8>, StatusCode>

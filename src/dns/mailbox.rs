@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use mio::Waker;
-use tokio::sync::mpsc::Sender;
 
 use super::pipeline::{From, Wanted};
 use super::upstream::lines::Mark;
 use super::upstream::validation::{Inquiry, Verdict};
+use super::way_back::WayBack;
 
 /// Letters a box holds.
 const SIZE: usize = 4096;
@@ -31,7 +31,7 @@ pub enum Mail {
         /// The stream's other end.
         from: From,
         /// Where its replies go.
-        replies: Sender<Vec<u8>>,
+        replies: WayBack,
     },
     /// Something to be looked up that nobody has asked for.
     Probe {

@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use mio::{Events, Poll, Token, Waker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::mpsc::Sender as Replies;
 
 use super::answer::Answer;
 use super::batch::Inbox;
@@ -25,6 +24,7 @@ use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step, Wanted};
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
+use super::way_back::WayBack;
 use crate::metrics::Transport;
 use crate::name::MAX_WIRE;
 
@@ -47,7 +47,7 @@ pub struct Worker {
     clock: Clock,
     stop: Arc<AtomicBool>,
     /// The ways back into streams whose questions wait.
-    streams: Vec<Option<Replies<Vec<u8>>>>,
+    streams: Vec<Option<WayBack>>,
     free: Vec<u32>,
     /// What somebody wants to be told of when it lands.
     probes: Vec<(Wanted, usize, Tell)>,
@@ -308,13 +308,7 @@ impl Worker {
         }
     }
 
-    fn stream_question(
-        &mut self,
-        packet: &[u8],
-        mut from: From,
-        replies: Replies<Vec<u8>>,
-        now: Now,
-    ) {
+    fn stream_question(&mut self, packet: &[u8], mut from: From, replies: WayBack, now: Now) {
         let route = self.free.pop().unwrap_or_else(|| {
             self.streams.push(None);
             (self.streams.len() - 1) as u32
@@ -345,13 +339,12 @@ impl Worker {
         self.reply = reply;
     }
 
-    /// Gives a stream its reply and forgets the way. A stream that does not
-    /// read its replies loses them.
+    /// Gives a stream its reply and forgets the way.
     fn answer_stream(&mut self, route: u32, reply: &[u8]) {
         let way = self.streams.get_mut(route as usize).and_then(Option::take);
         if let Some(way) = way {
             self.free.push(route);
-            let _ = way.try_send(reply.to_vec());
+            way.send(reply);
         }
     }
 

@@ -174,8 +174,20 @@ impl Desk {
         }
     }
 
+    /// The options that still count when an answer has come: a router's. What
+    /// others write may be as long as a message and would only be kept.
+    pub(super) fn believed_options<'q>(&self, query: &Query<'q>, from: &From) -> &'q [u8] {
+        let address = from.address.ip().to_canonical();
+        let is_router = || self.routers.iter().any(|network| network.holds(address));
+        match query.edns {
+            Some(edns) if !edns.options.is_empty() && is_router() => edns.options,
+            _ => &[],
+        }
+    }
+
     /// Whether a device of the school asks from wherever it is: by the secret
-    /// that was issued to it, and where nobody on the way could read it.
+    /// that was issued to it, and under encryption (a TLS server name can be
+    /// read on the way all the same, the path of HTTPS cannot).
     pub(super) fn is_off_site(from: &From, inventory: &Inventory) -> bool {
         let by_secret = |id| inventory.by_issued_id(id).is_some();
         from.transport.is_encrypted() && from.client_id().is_some_and(by_secret)

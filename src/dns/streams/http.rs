@@ -15,7 +15,6 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, FORWARDED, HeaderMap, He
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::channel;
 use tokio::time::timeout;
 
 use super::activity::Activity;
@@ -25,6 +24,7 @@ use super::tls::origin;
 use super::{LAST_ANSWERS, SHORT};
 use crate::dns::mailbox::{Mail, Mailbox};
 use crate::dns::pipeline::{From, Origin};
+use crate::dns::way_back::{Parcel, Waiting, way_back};
 use crate::metrics::Transport;
 
 /// The media type of a message (RFC 8484 section 6).
@@ -54,6 +54,7 @@ pub(super) struct Asker {
     path: Arc<str>,
     pub(super) activity: Activity,
     long: Semaphore,
+    waiting: Waiting,
 }
 
 impl Asker {
@@ -75,6 +76,7 @@ impl Asker {
             path: Arc::clone(path),
             activity: Activity::begin(),
             long: Semaphore::new(1),
+            waiting: Waiting::default(),
         })
     }
 
@@ -159,8 +161,8 @@ impl Asker {
         &self,
         packet: Vec<u8>,
         origin: Option<Arc<Origin>>,
-    ) -> Result<Vec<u8>, StatusCode> {
-        let (replies, mut outbox) = channel(1);
+    ) -> Result<Parcel, StatusCode> {
+        let (replies, mut outbox) = way_back(1, &self.waiting);
         let posted = self.worker.post(Mail::Question {
             packet,
             from: From::stream(self.address, self.transport, origin),
@@ -206,9 +208,9 @@ where
     Ok(kept)
 }
 
-fn answer(reply: Vec<u8>) -> Page {
+fn answer(reply: Parcel) -> Page {
     let kept = format!("private, max-age={}", request::freshness(&reply));
-    let mut page = Response::new(Bytes::from(reply));
+    let mut page = Response::new(Bytes::from_owner(reply));
     let headers = page.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MESSAGE));
     if let Ok(kept) = HeaderValue::from_str(&kept) {

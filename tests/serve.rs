@@ -14,6 +14,7 @@ pub(crate) mod upstream;
 pub(crate) mod wire;
 
 mod certificates;
+mod chromium;
 mod dnssec;
 mod encrypted;
 mod engines;

@@ -63,6 +63,18 @@ impl Dnsperf {
         self.run(port, questions, &args, seconds + 30)
     }
 
+    /// Asks over TLS as fast as it is answered.
+    pub(crate) fn load_tls(
+        &self,
+        port: u16,
+        questions: &Path,
+        seconds: u64,
+    ) -> anyhow::Result<Found> {
+        let mut args = vec!["-l".to_owned(), seconds.to_string()];
+        args.extend(["-m", "dot", "-c", "16", "-q", "500"].map(str::to_owned));
+        self.run(port, questions, &args, seconds + 30)
+    }
+
     fn run(
         &self,
         port: u16,

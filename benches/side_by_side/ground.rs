@@ -113,6 +113,7 @@ impl Ground {
                     upstream: self.upstream.port,
                     listed: &self.questions.names().in_order,
                     memory: &memory,
+                    secure: self.school.secure.as_ref(),
                 },
             )?,
         };

@@ -11,9 +11,11 @@
 
 mod child;
 mod dnsperf;
+mod encrypted;
 mod flood;
 mod floor;
 mod ground;
+mod h2load;
 mod load;
 mod machine;
 mod measure;
@@ -78,6 +80,9 @@ fn run(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<()> {
     }
     if ground.options.shows(What::Swap) {
         tables.push(swap::table(ground)?);
+    }
+    if ground.options.shows(What::Encrypted) {
+        tables.extend(encrypted::tables(ground, &about[0], out)?);
     }
     for table in &tables {
         table.print(out)?;

@@ -82,6 +82,8 @@ pub(crate) enum What {
     Flood,
     /// One worker thread and two
     Threads,
+    /// DNS over TLS and HTTPS, of those who have both
+    Encrypted,
 }
 
 impl Options {

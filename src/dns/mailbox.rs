@@ -9,11 +9,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use mio::Waker;
+use tokio::sync::mpsc::Sender;
 
 use super::pipeline::{From, Wanted};
+use super::streams::returns::Marked;
 use super::upstream::lines::Mark;
 use super::upstream::validation::{Inquiry, Verdict};
 use super::way_back::WayBack;
@@ -32,6 +35,17 @@ pub enum Mail {
         from: From,
         /// Where its replies go.
         replies: WayBack,
+    },
+    /// A question with a task of its own, among others that wait beside it.
+    Request {
+        /// The packet.
+        packet: Vec<u8>,
+        /// The other end.
+        from: From,
+        /// What the reply is known by.
+        mark: u64,
+        /// Where the replies to all such questions go.
+        replies: Sender<Marked>,
     },
     /// Something to be looked up that nobody has asked for.
     Probe {
@@ -71,18 +85,35 @@ pub enum Mail {
 #[derive(Clone)]
 pub struct Mailbox {
     sender: SyncSender<Mail>,
-    waker: Arc<Waker>,
+    bell: Arc<Bell>,
 }
 
 /// The worker's side.
-pub struct Letters(Receiver<Mail>);
+pub struct Letters {
+    receiver: Receiver<Mail>,
+    bell: Arc<Bell>,
+}
+
+/// Wakes the worker. A ring is a call of the kernel; so while one is still
+/// unheard there is no other.
+struct Bell {
+    waker: Waker,
+    unheard: AtomicBool,
+}
 
 /// A box for the worker that `waker` wakes.
 #[must_use]
 pub fn mailbox(waker: Waker) -> (Mailbox, Letters) {
     let (sender, receiver) = sync_channel(SIZE);
-    let waker = Arc::new(waker);
-    (Mailbox { sender, waker }, Letters(receiver))
+    let bell = Arc::new(Bell {
+        waker,
+        unheard: AtomicBool::new(false),
+    });
+    let letters = Letters {
+        receiver,
+        bell: Arc::clone(&bell),
+    };
+    (Mailbox { sender, bell }, letters)
 }
 
 impl Mailbox {
@@ -97,20 +128,70 @@ impl Mailbox {
     /// Wakes the worker without a word.
     #[must_use]
     pub fn wake(&self) -> bool {
-        self.waker.wake().is_ok()
+        self.bell.ring()
+    }
+}
+
+impl Bell {
+    fn ring(&self) -> bool {
+        if self.unheard.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        let rung = self.waker.wake().is_ok();
+        if !rung {
+            self.unheard.store(false, Ordering::SeqCst);
+        }
+        rung
     }
 }
 
 impl Letters {
+    /// Hears the bell. Before the letters are taken, never after: whoever rings
+    /// later is heard again.
+    pub fn hear(&self) {
+        if self.bell.unheard.load(Ordering::Relaxed) {
+            self.bell.unheard.swap(false, Ordering::SeqCst);
+        }
+    }
+
     /// The next letter, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<Mail> {
-        self.0.try_recv().ok()
+        self.receiver.try_recv().ok()
     }
 }
 
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mailbox")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    #[test]
+    fn the_bell_rings_again_once_it_was_heard() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let (mailbox, letters) = mailbox(waker);
+        let mut events = Events::with_capacity(4);
+        let mut is_woken = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        for _ in 0..3 {
+            assert!(mailbox.wake());
+            assert!(is_woken());
+            assert!(mailbox.wake());
+            assert!(!is_woken(), "it was rung while it had not been heard");
+            letters.hear();
+        }
+        assert!(!is_woken());
     }
 }

@@ -45,17 +45,37 @@ pub fn way_back(most: usize, waiting: &Waiting) -> (WayBack, Receiver<Parcel>) {
     (WayBack { replies, waiting }, outbox)
 }
 
+impl Waiting {
+    /// Counts a reply as waiting; none if too much waits already.
+    #[must_use]
+    pub fn take_in(&self, bytes: Vec<u8>) -> Option<Parcel> {
+        (self.0.load(Ordering::Relaxed).saturating_add(bytes.len()) <= MOST)
+            .then(|| self.count(bytes))
+    }
+
+    fn count(&self, bytes: Vec<u8>) -> Parcel {
+        self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+        let waiting = self.clone();
+        Parcel { bytes, waiting }
+    }
+}
+
 impl WayBack {
-    /// Sends a reply. A stream that does not read its replies loses them.
-    pub fn send(self, reply: &[u8]) {
+    /// Counts a reply as waiting from now on, or, in its place, that it failed.
+    #[must_use]
+    pub fn pack(&self, reply: &[u8]) -> Parcel {
         let before = self.waiting.0.load(Ordering::Relaxed);
-        let bytes = match failure(reply) {
-            Some(short) if before.saturating_add(reply.len()) > MOST => short.to_vec(),
-            _ => reply.to_vec(),
-        };
-        self.waiting.0.fetch_add(bytes.len(), Ordering::Relaxed);
-        let waiting = self.waiting;
-        let _ = self.replies.try_send(Parcel { bytes, waiting });
+        match failure(reply) {
+            Some(short) if before.saturating_add(reply.len()) > MOST => {
+                self.waiting.count(short.to_vec())
+            }
+            _ => self.waiting.count(reply.to_vec()),
+        }
+    }
+
+    /// Sends it. A stream that does not read its replies loses them.
+    pub fn send(self, reply: Parcel) {
+        let _ = self.replies.try_send(reply);
     }
 }
 
@@ -99,7 +119,7 @@ mod tests {
         let mut long = vec![7; 60_000];
         long[..4].copy_from_slice(&[1, 2, 0x87, 0xb0]);
         for _ in 0..64 {
-            way.clone().send(&long);
+            way.clone().send(way.pack(&long));
         }
         let mut taken: Vec<Parcel> = std::iter::from_fn(|| outbox.try_recv().ok()).collect();
         let lengths = |all: &[Parcel]| all.iter().map(|reply| reply.len()).collect::<Vec<_>>();
@@ -108,13 +128,17 @@ mod tests {
         assert_eq!(taken[63][..], [1, 2, 0x81, 0x92, 0, 0, 0, 0, 0, 0, 0, 0]);
         // One that is of another question of the same connection, and silence.
         let (other, mut its_own) = way_back(1, &waiting);
-        other.send(&long);
+        let packed = other.pack(&long);
+        other.send(packed);
         assert_eq!(its_own.try_recv().unwrap().len(), HEADER);
-        way.clone().send(&[]);
+        assert!(waiting.take_in(long.clone()).is_none());
+        way.clone().send(way.pack(&[]));
         assert_eq!(outbox.try_recv().unwrap().len(), 0);
         taken.clear();
-        way.send(&long);
+        let packed = way.pack(&long);
+        way.send(packed);
         assert_eq!(outbox.try_recv().unwrap().len(), 60_000);
+        assert_eq!(waiting.take_in(long).unwrap().len(), 60_000);
         assert_eq!(waiting.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -16,15 +16,17 @@ use jiff::Timestamp;
 use mio::{Events, Poll, Token, Waker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc::Sender as Replies;
 
 use super::answer::Answer;
 use super::batch::Inbox;
 use super::mailbox::{Letters, Mail, Mailbox, mailbox};
 use super::pipeline::{From, Now, Outcome, Pending, Pipeline, Step, Wanted};
+use super::streams::returns::Marked;
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
-use super::way_back::WayBack;
+use super::way_back::{Parcel, WayBack};
 use crate::metrics::Transport;
 use crate::name::MAX_WIRE;
 
@@ -47,13 +49,32 @@ pub struct Worker {
     clock: Clock,
     stop: Arc<AtomicBool>,
     /// The ways back into streams whose questions wait.
-    streams: Vec<Option<WayBack>>,
+    streams: Vec<Option<Way>>,
     free: Vec<u32>,
+    /// Replies that leave for their streams at the end of a turn: whoever is
+    /// woken for the first then finds the others too.
+    leaving: Vec<Leaving>,
     /// What somebody wants to be told of when it lands.
     probes: Vec<(Wanted, usize, Tell)>,
     inbox: Inbox<()>,
     postman: Postman,
     reply: Vec<u8>,
+}
+
+/// The way back into a stream.
+enum Way {
+    /// To a stream that sorts its replies itself.
+    Stream(WayBack),
+    /// To a request.
+    Request(u64, Replies<Marked>),
+}
+
+/// A reply and its way.
+enum Leaving {
+    /// To a stream that sorts its replies itself.
+    Stream(WayBack, Parcel),
+    /// To a request.
+    Request(Replies<Marked>, Marked),
 }
 
 /// Takes a mark, and whether there is an address.
@@ -88,6 +109,29 @@ impl Clock {
         Now {
             ms: self.start.elapsed().as_millis() as u64,
             wall: Timestamp::now(),
+        }
+    }
+}
+
+impl Way {
+    /// Puts a reply on its way.
+    fn take(self, reply: &[u8]) -> Leaving {
+        match self {
+            Self::Stream(way) => {
+                let parcel = way.pack(reply);
+                Leaving::Stream(way, parcel)
+            }
+            Self::Request(mark, replies) => Leaving::Request(replies, (mark, reply.to_vec())),
+        }
+    }
+}
+
+impl Leaving {
+    /// Gives the reply. A stream that does not read its replies loses them.
+    fn give(self) {
+        match self {
+            Self::Stream(way, parcel) => way.send(parcel),
+            Self::Request(replies, marked) => _ = replies.try_send(marked).is_ok(),
         }
     }
 }
@@ -130,6 +174,7 @@ impl Frame {
             stop,
             streams: Vec::new(),
             free: Vec::new(),
+            leaving: Vec::new(),
             probes: Vec::new(),
             inbox: Inbox::new(false),
             postman: Postman::default(),
@@ -171,6 +216,7 @@ impl Worker {
             ready.sort_unstable();
             ready.dedup();
             ready.retain(|index| self.serve(*index, now));
+            self.letters.hear();
             while let Some(mail) = self.letters.next() {
                 self.open(mail);
             }
@@ -213,6 +259,7 @@ impl Worker {
     fn send_all(&mut self, now: Now) {
         self.forwarder.flush(&mut self.postman, now.ms);
         self.land_all(now);
+        self.leaving.drain(..).for_each(Leaving::give);
         for listener in &mut self.listeners {
             let unsent = listener.flush();
             self.pipeline.counters().send_errors.add(unsent);
@@ -288,7 +335,13 @@ impl Worker {
                 packet,
                 from,
                 replies,
-            } => self.stream_question(&packet, from, replies, now),
+            } => self.stream_question(&packet, from, Way::Stream(replies), now),
+            Mail::Request {
+                packet,
+                from,
+                mark,
+                replies,
+            } => self.stream_question(&packet, from, Way::Request(mark, replies), now),
             Mail::Probe { wanted, mark, tell } => {
                 self.forwarder.refresh(&wanted, now.ms);
                 self.probes.retain(|(other, ..)| *other != wanted);
@@ -308,7 +361,7 @@ impl Worker {
         }
     }
 
-    fn stream_question(&mut self, packet: &[u8], mut from: From, replies: WayBack, now: Now) {
+    fn stream_question(&mut self, packet: &[u8], mut from: From, way: Way, now: Now) {
         let route = self.free.pop().unwrap_or_else(|| {
             self.streams.push(None);
             (self.streams.len() - 1) as u32
@@ -316,8 +369,8 @@ impl Worker {
         from.route = route;
         let mut reply = std::mem::take(&mut self.reply);
         let step = self.pipeline.begin(packet, &from, now, &mut reply);
-        if let Some(way) = self.streams.get_mut(route as usize) {
-            *way = Some(replies);
+        if let Some(place) = self.streams.get_mut(route as usize) {
+            *place = Some(way);
         }
         match step {
             Step::Reply => self.answer_stream(route, &reply),
@@ -344,7 +397,7 @@ impl Worker {
         let way = self.streams.get_mut(route as usize).and_then(Option::take);
         if let Some(way) = way {
             self.free.push(route);
-            way.send(reply);
+            self.leaving.push(way.take(reply));
         }
     }
 

@@ -26,10 +26,23 @@ fn start(program: PathBuf, setting: &Setting<'_>, more: &str) -> anyhow::Result<
         writeln!(file, "{name}")
     })?;
     let Setting { port, upstream, .. } = setting;
+    // Without TLS it is not to be slowed by a listener that nobody uses.
+    let secure = setting.secure.map_or(String::new(), |secure| {
+        let pair = format!(
+            "'{}', '{}'",
+            secure.certificate.display(),
+            secure.key.display()
+        );
+        format!(
+            "setMaxTCPClientThreads(1)\naddTLSLocal('127.0.0.1:{}', {pair})\n\
+             addDOHLocal('127.0.0.1:{}', {pair}, '/dns-query')\n",
+            secure.tls, secure.https
+        )
+    });
     // Only later versions than Debian's can enlarge the socket buffers.
     let text = format!(
         "setSecurityPollSuffix('')\n{more}\
-         setLocal('127.0.0.1:{port}')\n\
+         setLocal('127.0.0.1:{port}')\n{secure}\
          setACL({{'127.0.0.0/8'}})\n\
          setMaxUDPOutstanding(65535)\n\
          if setUDPSocketBufferSizes then setUDPSocketBufferSizes(4194304, 4194304) end\n\

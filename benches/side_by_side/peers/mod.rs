@@ -20,6 +20,7 @@ use std::process::Command;
 pub(crate) use schoolgate::{Metrics, School};
 
 use crate::child::{Scratch, program};
+use crate::encrypted::Secure;
 
 /// What a peer is set up for.
 pub(crate) struct Setting<'a> {
@@ -33,6 +34,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) listed: &'a [String],
     /// A folder in memory, for a cache that is a file.
     pub(crate) memory: &'a Path,
+    /// Where it is to answer encrypted too, if at all.
+    pub(crate) secure: Option<&'a Secure>,
 }
 
 /// One of those who are compared.

@@ -14,11 +14,14 @@ use anyhow::{Context, bail};
 
 use super::put;
 use crate::child::{Cores, free_port, run};
+use crate::encrypted::Secure;
 
 /// A school's folder.
 pub(crate) struct School {
     pub(crate) folder: PathBuf,
     pub(crate) program: PathBuf,
+    /// Where it answers encrypted too, if at all.
+    pub(crate) secure: Option<Secure>,
     metrics: u16,
 }
 
@@ -30,6 +33,7 @@ impl School {
         Ok(Self {
             folder: folder.to_owned(),
             program: program.to_owned(),
+            secure: None,
             metrics: free_port()?,
         })
     }
@@ -77,9 +81,19 @@ impl School {
     ) -> anyhow::Result<()> {
         let mut settings = format!(
             "state_dir = \"state\"\n[listen]\ndns = [\"127.0.0.1:{port}\"]\n\
-             metrics = \"127.0.0.1:{}\"\nthreads = {threads}\n[clients]\nallow = [\"127.0.0.0/8\"]\n",
+             metrics = \"127.0.0.1:{}\"\nthreads = {threads}\n",
             self.metrics
         );
+        if let Some(secure) = &self.secure {
+            let (tls, https) = (secure.tls, secure.https);
+            let (certificate, key) = (secure.certificate.display(), secure.key.display());
+            writeln!(
+                settings,
+                "tls = [\"127.0.0.1:{tls}\"]\nhttps = [\"127.0.0.1:{https}\"]\n\
+                 [tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"",
+            )?;
+        }
+        writeln!(settings, "[clients]\nallow = [\"127.0.0.0/8\"]")?;
         writeln!(settings, "routers = [{}]", quoted(routers))?;
         writeln!(
             settings,

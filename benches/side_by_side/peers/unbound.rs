@@ -35,6 +35,15 @@ fn start(
     blocking: &str,
 ) -> anyhow::Result<Command> {
     let Setting { port, upstream, .. } = setting;
+    let secure = setting.secure.map_or(String::new(), |secure| {
+        let (tls, https) = (secure.tls, secure.https);
+        let (certificate, key) = (secure.certificate.display(), secure.key.display());
+        format!(
+            " interface: 127.0.0.1@{tls}\n interface: 127.0.0.1@{https}\n tls-port: {tls}\n \
+             https-port: {https}\n tls-service-pem: \"{certificate}\"\n \
+             tls-service-key: \"{key}\"\n incoming-num-tcp: 200\n"
+        )
+    });
     let text = format!(
         "server:\n directory: \"{folder}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
          do-daemonize: no\n use-syslog: no\n logfile: \"\"\n verbosity: 0\n \
@@ -43,7 +52,7 @@ fn start(
          msg-cache-size: 256m\n rrset-cache-size: 512m\n msg-cache-slabs: 1\n \
          rrset-cache-slabs: 1\n infra-cache-slabs: 1\n key-cache-slabs: 1\n \
          outgoing-range: 8192\n num-queries-per-thread: 4096\n \
-         do-not-query-localhost: no\n minimal-responses: yes\n qname-minimisation: no\n\
+         do-not-query-localhost: no\n minimal-responses: yes\n qname-minimisation: no\n{secure}\
          remote-control:\n control-enable: no\n\
          forward-zone:\n name: \".\"\n forward-addr: 127.0.0.1@{upstream}\n{blocking}",
         folder = setting.folder.display(),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::returns::Returns;
 use crate::dns::mailbox::Mailbox;
 use crate::limiter::Limiter;
 use crate::metrics::Transport;
@@ -50,6 +51,8 @@ pub struct Doorkeeper {
     failed: AtomicU64,
     workers: Vec<Mailbox>,
     next: AtomicUsize,
+    /// How replies come back to requests.
+    pub(super) returns: Returns,
 }
 
 /// Leave to hold one stream open; given back when dropped.
@@ -61,7 +64,7 @@ pub struct Admission {
 }
 
 impl Doorkeeper {
-    /// One for all listeners of a process.
+    /// One for all listeners of a process; made inside its runtime.
     #[must_use]
     pub fn new(limits: Limits, workers: Vec<Mailbox>) -> Arc<Self> {
         let burst = limits.handshakes.saturating_mul(BURST);
@@ -74,6 +77,7 @@ impl Doorkeeper {
             failed: AtomicU64::new(0),
             workers,
             next: AtomicUsize::new(0),
+            returns: Returns::open(),
             limits,
         })
     }

@@ -24,7 +24,7 @@ use super::tls::origin;
 use super::{LAST_ANSWERS, SHORT};
 use crate::dns::mailbox::{Mail, Mailbox};
 use crate::dns::pipeline::{From, Origin};
-use crate::dns::way_back::{Parcel, Waiting, way_back};
+use crate::dns::way_back::{Parcel, Waiting};
 use crate::metrics::Transport;
 
 /// The media type of a message (RFC 8484 section 6).
@@ -162,19 +162,24 @@ impl Asker {
         packet: Vec<u8>,
         origin: Option<Arc<Origin>>,
     ) -> Result<Parcel, StatusCode> {
-        let (replies, mut outbox) = way_back(1, &self.waiting);
-        let posted = self.worker.post(Mail::Question {
+        let returns = &self.doorkeeper.returns;
+        let mut awaited = returns.expect();
+        let posted = self.worker.post(Mail::Request {
             packet,
             from: From::stream(self.address, self.transport, origin),
-            replies,
+            mark: awaited.mark(),
+            replies: returns.way(),
         });
         if !posted {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        match timeout(LAST_ANSWERS, outbox.recv()).await {
+        match timeout(LAST_ANSWERS, awaited.reply()).await {
             // The worker met it with silence: it is no question.
             Ok(Some(reply)) if reply.is_empty() => Err(StatusCode::BAD_REQUEST),
-            Ok(Some(reply)) => Ok(reply),
+            Ok(Some(reply)) => {
+                let taken = self.waiting.take_in(reply);
+                taken.ok_or(StatusCode::SERVICE_UNAVAILABLE)
+            }
             _ => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }

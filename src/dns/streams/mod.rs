@@ -17,6 +17,7 @@ pub mod https3;
 pub mod proxy;
 pub mod quic;
 pub mod request;
+pub mod returns;
 pub mod tcp;
 pub mod tls;
 

@@ -87,6 +87,9 @@ impl Configuration {
             pages_without_address(settings, document, &mut complaints);
             warnings.extend(compile::warnings(document));
         }
+        if let (Some(settings), Some((_, devices))) = (&settings, &document) {
+            warnings.extend(guessable(settings, devices));
+        }
         match (settings, document, texts) {
             (Some(settings), Some((document, devices)), Some(texts)) if complaints.is_empty() => {
                 Ok(Self {
@@ -343,6 +346,25 @@ fn untold(settings: &Settings) -> Option<Complaint> {
         return None;
     };
     Some(about(SETTINGS, why.to_owned()))
+}
+
+/// Devices that others can ask as over an encrypted listener, by an id that is
+/// no secret, and have what their group may.
+fn guessable(settings: &Settings, devices: &Inventory) -> Option<Complaint> {
+    let mut listeners = settings.listen.encrypted();
+    listeners.find(|listener| !listener.ip().is_loopback())?;
+    let all = devices.devices().iter();
+    let open = all.filter(|device| device.group.is_some() && device.client_id.is_none());
+    let (count, has) = match open.count() {
+        0 => return None,
+        1 => ("1 device".to_owned(), "has a group of its own"),
+        many => (format!("{many} devices"), "have groups of their own"),
+    };
+    let message = format!(
+        "{count} {has} and no `client_id`: over encrypted DNS, whoever writes the id of one may \
+         be taken for it; `schoolgate profile --device ID` issues a client_id"
+    );
+    Some(about(DEVICES, message))
 }
 
 fn pages_without_address(

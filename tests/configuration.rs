@@ -112,6 +112,31 @@ fn encrypted_listeners_that_cannot_be_found_are_a_warning() {
     check(&format!("{named}addresses = [\"10.0.0.2\"]\n"), "");
 }
 
+/// Over an encrypted listener anybody can write the id of another's device.
+#[test]
+fn devices_that_others_can_pose_as_are_a_warning() {
+    let check = |listen: &str, devices: &str, expected: Option<&str>| {
+        let settings = format!("[listen]\n{listen}[tls]\nprivate_ca = true\n");
+        let folder = folder(&[("schoolgate.toml", &settings)]);
+        let text = format!("id,group,client_id\n{devices}");
+        std::fs::write(folder.path().join("devices.csv"), text).unwrap();
+        let said = said(folder.path()).0;
+        assert_eq!(said.contains("client_id"), expected.is_some(), "{said}");
+        assert!(said.contains(expected.unwrap_or_default()), "{said}");
+    };
+    let three = "a,staff,\nb,staff,k3v9x2qm7w4t\nc,,\nipad-01,pupil,\n";
+    for listen in ["tls", "https", "quic", "https3"] {
+        let listen = format!("{listen} = [\"0.0.0.0:8853\"]\n");
+        check(&listen, three, Some("devices.csv: 2 devices have groups"));
+    }
+    let tls = "tls = [\"0.0.0.0:8853\"]\n";
+    let one = "ipad-01,pupil,k3v9x2qm7w4t\na,staff,\n";
+    check(tls, one, Some("devices.csv: 1 device has a group"));
+    check(tls, "ipad-01,pupil,k3v9x2qm7w4t\n", None);
+    check("", three, None);
+    check("tls = [\"127.0.0.1:8853\", \"[::1]:8853\"]\n", three, None);
+}
+
 #[test]
 fn what_is_odd_is_a_warning() {
     let policy = "\u{feff}school = \"S\"\ntimezone = \"UTC\"\nunknown = \"all\"\n\

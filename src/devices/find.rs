@@ -3,7 +3,8 @@
 //! Inventory first, then leases, then the networks of the groups, then the
 //! group for the unknown: there is always an answer, and no answer is "no
 //! group" (M6). An address that belongs to the router, not to the device, is
-//! never looked up as a device's; its network still counts.
+//! never looked up as a device's; its network still counts, unless it is a
+//! proxy's, which may stand anywhere.
 //!
 //! It runs for every packet: no allocation, no lock. Handles instead of
 //! borrowed names, so that a question can wait for its answer; they belong to
@@ -65,9 +66,10 @@ pub fn find(
     let mut conflict = identity.conflict;
     let device = device_of(identity, mac, inventory, &mut conflict);
     let row_group = device.and_then(|row| inventory.device(row)?.group);
+    let network = || networks(identity.ip).filter(|_| !identity.untold);
     let (group, grouped_by) = row_group
         .map(|group| (group, GroupedBy::Device))
-        .or_else(|| Some((networks(identity.ip)?, GroupedBy::Network)))
+        .or_else(|| Some((network()?, GroupedBy::Network)))
         .unwrap_or((unknown, GroupedBy::Unknown));
     Who {
         device,
@@ -93,8 +95,9 @@ fn lease_of(identity: &Identity<'_>, leases: &Leases, now: Timestamp) -> Option<
     }
 }
 
-/// What the router wrote, then what the client is called, then its address,
-/// then its lease. Those that name another device are a conflict.
+/// What the router wrote, then what the client is called by a secret, then its
+/// address, then its lease. A plain id comes last, for whoever knows it can say
+/// it. Those that name another device are a conflict.
 fn device_of(
     identity: &Identity<'_>,
     mac: Option<Mac>,
@@ -102,19 +105,25 @@ fn device_of(
     conflict: &mut bool,
 ) -> Option<u32> {
     let by_mac = mac.and_then(|mac| inventory.by_mac(mac));
-    let called = identity.client_id.and_then(|id| inventory.by_client_id(id));
+    let called = identity.client_id;
+    let by_secret = called.and_then(|id| inventory.by_issued_id(id));
     let by_umbrella = identity
         .umbrella_device
         .and_then(|device| inventory.by_umbrella(device));
+    let mut held = |row| unless_held_by_another(row, mac, inventory, conflict);
     let by_ip = if identity.behind_router {
         None
     } else {
-        by_address(identity.ip, mac, inventory, conflict)
+        inventory.by_ip(identity.ip).and_then(&mut held)
+    };
+    let by_plain_id = match by_secret {
+        Some(_) => None,
+        None => called.and_then(|id| held(inventory.by_client_id(id)?)),
     };
     let in_order = if identity.mac.is_some() {
-        [by_mac, called, by_umbrella, by_ip]
+        [by_mac, by_secret, by_umbrella, by_ip, by_plain_id]
     } else {
-        [called, by_umbrella, by_ip, by_mac]
+        [by_secret, by_umbrella, by_ip, by_mac, by_plain_id]
     };
     let mut found = in_order.into_iter().flatten();
     let device = found.next()?;
@@ -122,15 +131,15 @@ fn device_of(
     Some(device)
 }
 
-/// The row that has this address, unless the row also has hardware addresses
-/// and the one that asks is none of them: then somebody else holds it now.
-fn by_address(
-    ip: IpAddr,
+/// A row that an address or a plain id leads to, unless the row also has
+/// hardware addresses and the one that asks is none of them: then somebody else
+/// holds the one now, or says the other.
+fn unless_held_by_another(
+    row: u32,
     mac: Option<Mac>,
     inventory: &Inventory,
     conflict: &mut bool,
 ) -> Option<u32> {
-    let row = inventory.by_ip(ip)?;
     let macs = &inventory.device(row)?.macs;
     if mac.is_some_and(|mac| !macs.is_empty() && !macs.contains(&mac)) {
         *conflict = true;

@@ -18,6 +18,10 @@ use crate::mac::Mac;
 
 /// What is known of who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are noticed each by itself, and no states of one thing"
+)]
 pub struct Identity<'a> {
     /// The device's address, or the router's when `behind_router`. Never an
     /// IPv4-mapped one.
@@ -40,6 +44,9 @@ pub struct Identity<'a> {
     /// A router asks for somebody whose address it does not tell, so `ip` must
     /// not be looked up as a device's.
     pub behind_router: bool,
+    /// A proxy asks for somebody whom it does not tell. A client can bring that
+    /// about, by what it writes itself, so not even the network of `ip` counts.
+    pub untold: bool,
 }
 
 /// What a device is known by, the most telling first.
@@ -148,6 +155,7 @@ fn told_by_router<'a>(from: IpAddr, said: &Said<'a>, client_id: Option<&'a str>)
         conflict,
         ignored_options: false,
         behind_router: told.is_none() && !said.own,
+        untold: false,
     }
 }
 
@@ -165,6 +173,19 @@ fn stranger<'a>(ip: IpAddr, how: How, options: &[u8], client_id: Option<&'a str>
         conflict: false,
         ignored_options: ignored,
         behind_router: false,
+        untold: false,
+    }
+}
+
+impl Identity<'_> {
+    /// The same, if a proxy told nobody's address, and `ip` is its own.
+    #[must_use]
+    pub fn of_nobody_told(self) -> Self {
+        Self {
+            behind_router: true,
+            untold: true,
+            ..self
+        }
     }
 }
 

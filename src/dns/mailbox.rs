@@ -19,6 +19,7 @@ use super::pipeline::{From, Wanted};
 use super::streams::returns::Marked;
 use super::upstream::lines::Mark;
 use super::upstream::validation::{Inquiry, Verdict};
+use super::way_back::WayBack;
 
 /// Letters a box holds.
 const SIZE: usize = 4096;
@@ -33,7 +34,7 @@ pub enum Mail {
         /// The stream's other end.
         from: From,
         /// Where its replies go.
-        replies: Sender<Vec<u8>>,
+        replies: WayBack,
     },
     /// A question with a task of its own, among others that wait beside it.
     Request {

@@ -22,7 +22,7 @@
 //!
 //! Around them: [`worker`] is a thread with everything on it that a question
 //! needs, [`udp`] its short road, by the [`batch`]; [`streams`] are the long
-//! ones, [`mailbox`] how the two talk; [`limiter`](crate::limiter) keeps one
+//! ones, [`mailbox`] how the two talk and [`way_back`] how replies leave; [`limiter`](crate::limiter) keeps one
 //! device from taking all.
 //!
 //! An error here becomes a reply or silence, never a panic: one packet must not
@@ -51,4 +51,5 @@ pub mod streams;
 mod svcb;
 pub mod udp;
 pub mod upstream;
+pub mod way_back;
 pub mod worker;

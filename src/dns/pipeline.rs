@@ -451,7 +451,8 @@ fn onward(
     }
     let said = (turn.policy.lists.serial, covering);
     let checked = turn.is_to_be_checked(key);
-    let pending = Pending::of(query, &turn.asked, key, from.clone(), checked, said);
+    let (desk, from) = (turn.desk, from.clone());
+    let pending = Pending::of(desk, query, &turn.asked, key, from, checked, said);
     Step::Ask(pending)
 }
 

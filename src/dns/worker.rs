@@ -26,6 +26,7 @@ use super::streams::returns::Marked;
 use super::udp::{Bound, Listener, Sender, Then};
 use super::upstream::udp::Postman;
 use super::upstream::{Forwarder, Landed};
+use super::way_back::{Parcel, WayBack};
 use crate::metrics::Transport;
 use crate::name::MAX_WIRE;
 
@@ -52,7 +53,7 @@ pub struct Worker {
     free: Vec<u32>,
     /// Replies that leave for their streams at the end of a turn: whoever is
     /// woken for the first then finds the others too.
-    leaving: Vec<(Way, Vec<u8>)>,
+    leaving: Vec<Leaving>,
     /// What somebody wants to be told of when it lands.
     probes: Vec<(Wanted, usize, Tell)>,
     inbox: Inbox<()>,
@@ -63,9 +64,17 @@ pub struct Worker {
 /// The way back into a stream.
 enum Way {
     /// To a stream that sorts its replies itself.
-    Stream(Replies<Vec<u8>>),
+    Stream(WayBack),
     /// To a request.
     Request(u64, Replies<Marked>),
+}
+
+/// A reply and its way.
+enum Leaving {
+    /// To a stream that sorts its replies itself.
+    Stream(WayBack, Parcel),
+    /// To a request.
+    Request(Replies<Marked>, Marked),
 }
 
 /// Takes a mark, and whether there is an address.
@@ -105,12 +114,25 @@ impl Clock {
 }
 
 impl Way {
+    /// Puts a reply on its way.
+    fn take(self, reply: &[u8]) -> Leaving {
+        match self {
+            Self::Stream(way) => {
+                let parcel = way.pack(reply);
+                Leaving::Stream(way, parcel)
+            }
+            Self::Request(mark, replies) => Leaving::Request(replies, (mark, reply.to_vec())),
+        }
+    }
+}
+
+impl Leaving {
     /// Gives the reply. A stream that does not read its replies loses them.
-    fn give(self, reply: Vec<u8>) {
-        let _ = match self {
-            Self::Stream(replies) => replies.try_send(reply).is_ok(),
-            Self::Request(mark, replies) => replies.try_send((mark, reply)).is_ok(),
-        };
+    fn give(self) {
+        match self {
+            Self::Stream(way, parcel) => way.send(parcel),
+            Self::Request(replies, marked) => _ = replies.try_send(marked).is_ok(),
+        }
     }
 }
 
@@ -237,9 +259,7 @@ impl Worker {
     fn send_all(&mut self, now: Now) {
         self.forwarder.flush(&mut self.postman, now.ms);
         self.land_all(now);
-        for (way, reply) in self.leaving.drain(..) {
-            way.give(reply);
-        }
+        self.leaving.drain(..).for_each(Leaving::give);
         for listener in &mut self.listeners {
             let unsent = listener.flush();
             self.pipeline.counters().send_errors.add(unsent);
@@ -377,7 +397,7 @@ impl Worker {
         let way = self.streams.get_mut(route as usize).and_then(Option::take);
         if let Some(way) = way {
             self.free.push(route);
-            self.leaving.push((way, reply.to_vec()));
+            self.leaving.push(way.take(reply));
         }
     }
 

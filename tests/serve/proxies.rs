@@ -204,6 +204,59 @@ fn a_limit_counts_for_whom_a_router_speaks() {
     assert!(open([127, 0, 0, 4]).is_some(), "another has its own");
 }
 
+/// A client that writes headers of its own, so that a proxy's word cannot be
+/// found among them, must not get what the proxy itself may.
+#[test]
+fn whoever_hides_behind_a_proxy_is_not_the_proxy() {
+    let upstream = Upstream::plain();
+    let mut plan = Plan::encrypted(&[upstream.address]);
+    plan.tables = format!("[clients]\nrouters = [\"{ROUTER}\"]\n");
+    plan.policy = plan.policy.replace("127.0.0.3/32", "127.0.0.2/31");
+    plan.devices += "proxy,,,127.0.0.2,staff,,\nloan,,,,,,\n";
+    let school = plan.start();
+    let asked = |path: &str, headers: &[&[u8]]| {
+        let stream = connect(ROUTER, school.https.unwrap());
+        let config = config(&authority(&school.folder.state()), &["http/1.1"]);
+        let mut stream = secure(&config, stream, NAME);
+        let packet = BASE64URL_NOPAD.encode(&wire::question(1, "bets.example", wire::A));
+        let line = format!("GET /dns-query{path}?dns={packet} HTTP/1.1\r\nHost: x\r\n");
+        let headers = headers.concat();
+        stream.write_all(line.as_bytes()).unwrap();
+        stream.write_all(&headers).unwrap();
+        stream.write_all(b"Connection: close\r\n\r\n").unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let at = said
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        Reply::read(&said[at + 4..]).rcode
+    };
+    let (pupil, staff) = (
+        b"X-Forwarded-For: 127.0.0.1\r\n",
+        b"X-Forwarded-For: 127.0.0.3\r\n",
+    );
+    assert_eq!(asked("", &[staff]), 0);
+    for (line, path) in [
+        (&b"Forwarded: for=unknown\r\n"[..], ""),
+        (b"Forwarded: for=127.0.0.3\r\n", ""),
+        (b"Forwarded: for=127.0.0.3\r\n", "/loan"),
+    ] {
+        assert_eq!(asked(path, &[pupil, line]), 3, "{}", line.escape_ascii());
+    }
+    assert_eq!(asked("", &[b"X-Forwarded-For: \xff, 127.0.0.1\r\n"]), 3);
+    assert_eq!(asked("", &[b"X-Forwarded-For: \xff, 127.0.0.3\r\n"]), 0);
+    let somebody = header(0x21, 0, &[]);
+    assert_eq!(over_tcp(&school, ROUTER, &somebody).unwrap().rcode, 3);
+    // For itself it is the device that it is.
+    assert_eq!(
+        over_tcp(&school, ROUTER, &header(0x20, 0, &[]))
+            .unwrap()
+            .rcode,
+        0
+    );
+}
+
 #[test]
 fn http_headers_count_from_a_listed_router_only() {
     if !has("curl", "forwarded requests by curl") {

@@ -103,7 +103,8 @@ pub struct Origin {
     /// The id in the DoH path or the TLS server name.
     pub client_id: Option<ClientId>,
     /// Whom a listed router says it speaks for, by a PROXY header or by HTTP's
-    /// own. Nobody else's word on that may come here.
+    /// own; its own address if it does not tell. Nobody else's word on that may
+    /// come here.
     pub proxy_source: Option<IpAddr>,
 }
 
@@ -166,11 +167,27 @@ impl Desk {
         // An id that no device has is as good as none.
         let client_id = from.client_id();
         let client_id = client_id.filter(|id| inventory.by_client_id(id).is_some());
-        identify(address, trusted, options, client_id, origin.proxy_source)
+        let identity = identify(address, trusted, options, client_id, origin.proxy_source);
+        match origin.proxy_source {
+            Some(source) if source.to_canonical() == address => identity.of_nobody_told(),
+            _ => identity,
+        }
+    }
+
+    /// The options that still count when an answer has come: a router's. What
+    /// others write may be as long as a message and would only be kept.
+    pub(super) fn believed_options<'q>(&self, query: &Query<'q>, from: &From) -> &'q [u8] {
+        let address = from.address.ip().to_canonical();
+        let is_router = || self.routers.iter().any(|network| network.holds(address));
+        match query.edns {
+            Some(edns) if !edns.options.is_empty() && is_router() => edns.options,
+            _ => &[],
+        }
     }
 
     /// Whether a device of the school asks from wherever it is: by the secret
-    /// that was issued to it, and where nobody on the way could read it.
+    /// that was issued to it, and under encryption (a TLS server name can be
+    /// read on the way all the same, the path of HTTPS cannot).
     pub(super) fn is_off_site(from: &From, inventory: &Inventory) -> bool {
         let by_secret = |id| inventory.by_issued_id(id).is_some();
         from.transport.is_encrypted() && from.client_id().is_some_and(by_secret)

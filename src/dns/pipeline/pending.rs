@@ -1,6 +1,6 @@
 //! A question that waits for an upstream, and what it asks for.
 
-use super::desk::From;
+use super::desk::{Desk, From};
 use crate::dns::answer::{Answer, lower_name};
 use crate::dns::cache::{Key, Memo};
 use crate::dns::question::{IN, LowerName, Query};
@@ -34,7 +34,8 @@ pub struct Pending {
     dnssec_ok: bool,
     checking_disabled: bool,
     checked: bool,
-    /// The question section as it was asked, then the EDNS options.
+    /// The question section as it was asked, then the EDNS options, if they may
+    /// tell who asks.
     bytes: Box<[u8]>,
     question: usize,
     /// What the lists said of the asked name, and which.
@@ -156,6 +157,7 @@ impl Wanted {
 
 impl Pending {
     pub(super) fn of(
+        desk: &Desk,
         query: &Query<'_>,
         asked: &Asked<'_>,
         key: &Key<'_>,
@@ -163,7 +165,7 @@ impl Pending {
         checked: bool,
         covering: (u64, Covering),
     ) -> Self {
-        let options = query.edns.map_or(&[][..], |e| e.options);
+        let options = desk.believed_options(query, &from);
         Self {
             from,
             id: query.id,

@@ -24,6 +24,7 @@ use super::tls::origin;
 use super::{LAST_ANSWERS, SHORT};
 use crate::dns::mailbox::{Mail, Mailbox};
 use crate::dns::pipeline::{From, Origin};
+use crate::dns::way_back::{Parcel, Waiting};
 use crate::metrics::Transport;
 
 /// The media type of a message (RFC 8484 section 6).
@@ -53,6 +54,7 @@ pub(super) struct Asker {
     path: Arc<str>,
     pub(super) activity: Activity,
     long: Semaphore,
+    waiting: Waiting,
 }
 
 impl Asker {
@@ -74,6 +76,7 @@ impl Asker {
             path: Arc::clone(path),
             activity: Activity::begin(),
             long: Semaphore::new(1),
+            waiting: Waiting::default(),
         })
     }
 
@@ -126,7 +129,8 @@ impl Asker {
             return None;
         }
         let lines = |name: HeaderName| headers.get_all(name).into_iter();
-        let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        // Whatever a client wrote, the proxy's word behind it must be read.
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let plain: Vec<String> = lines(FORWARDED_FOR).map(text).collect();
         let standard: Vec<String> = lines(FORWARDED).map(text).collect();
         let told = request::spoken_for(
@@ -135,7 +139,7 @@ impl Asker {
             |ip| self.doorkeeper.is_router(ip),
         );
         // Somebody's, then, and not the router's own: a source by itself.
-        told.map(|source| source.unwrap_or(peer))
+        told.map(|source| source.unwrap_or_else(|| self.address.ip()))
     }
 
     async fn body<B>(&self, request: Request<B>) -> Result<Vec<u8>, StatusCode>
@@ -157,7 +161,7 @@ impl Asker {
         &self,
         packet: Vec<u8>,
         origin: Option<Arc<Origin>>,
-    ) -> Result<Vec<u8>, StatusCode> {
+    ) -> Result<Parcel, StatusCode> {
         let returns = &self.doorkeeper.returns;
         let mut awaited = returns.expect();
         let posted = self.worker.post(Mail::Request {
@@ -172,7 +176,10 @@ impl Asker {
         match timeout(LAST_ANSWERS, awaited.reply()).await {
             // The worker met it with silence: it is no question.
             Ok(Some(reply)) if reply.is_empty() => Err(StatusCode::BAD_REQUEST),
-            Ok(Some(reply)) => Ok(reply),
+            Ok(Some(reply)) => {
+                let taken = self.waiting.take_in(reply);
+                taken.ok_or(StatusCode::SERVICE_UNAVAILABLE)
+            }
             _ => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
@@ -206,9 +213,9 @@ where
     Ok(kept)
 }
 
-fn answer(reply: Vec<u8>) -> Page {
+fn answer(reply: Parcel) -> Page {
     let kept = format!("private, max-age={}", request::freshness(&reply));
-    let mut page = Response::new(Bytes::from(reply));
+    let mut page = Response::new(Bytes::from_owner(reply));
     let headers = page.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MESSAGE));
     if let Ok(kept) = HeaderValue::from_str(&kept) {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 pub use self::doorkeeper::{Admission, Doorkeeper, Limits};
@@ -34,6 +34,7 @@ pub use self::doorkeeper::{Admission, Doorkeeper, Limits};
 use super::mailbox::{Mail, Mailbox};
 use super::pipeline::From;
 use super::upstream::DEADLINE;
+use super::way_back::{Parcel, Waiting, WayBack, way_back};
 
 /// In so long every question has an answer, if only that there is none.
 const LAST_ANSWERS: Duration = Duration::from_millis(DEADLINE + 200);
@@ -53,7 +54,7 @@ where
         return;
     };
     let (reader, writer) = tokio::io::split(stream);
-    let (replies, outbox) = channel(limits.pipeline.max(1));
+    let (replies, outbox) = way_back(limits.pipeline.max(1), &Waiting::default());
     let under_way = Arc::new(Semaphore::new(limits.pipeline.max(1)));
     let asker = Asker {
         from,
@@ -79,7 +80,7 @@ where
 struct Asker<'w> {
     from: From,
     worker: &'w Mailbox,
-    replies: Sender<Vec<u8>>,
+    replies: WayBack,
     under_way: Arc<Semaphore>,
     idle: Duration,
 }
@@ -130,12 +131,14 @@ impl Asker<'_> {
 
 async fn write<S: AsyncWrite>(
     mut writer: WriteHalf<S>,
-    mut outbox: Receiver<Vec<u8>>,
+    mut outbox: Receiver<Parcel>,
     under_way: Arc<Semaphore>,
     patience: Duration,
 ) {
     while let Some(reply) = outbox.recv().await {
         let mut framed = Vec::with_capacity(reply.len() + 2);
+        // They wait until the client has taken them.
+        let mut leaving = Vec::new();
         let mut next = Some(reply);
         // All that are ready in one piece: each write is a call of the kernel
         // and, under TLS, a record.
@@ -144,6 +147,7 @@ async fn write<S: AsyncWrite>(
             if let Ok(length @ 1..) = u16::try_from(reply.len()) {
                 framed.extend_from_slice(&length.to_be_bytes());
                 framed.extend_from_slice(&reply);
+                leaving.push(reply);
             }
             next = if framed.len() < TOGETHER {
                 outbox.try_recv().ok()

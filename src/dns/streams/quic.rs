@@ -23,7 +23,6 @@ use quinn::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::channel;
 use tokio::time::timeout;
 
 use super::activity::Activity;
@@ -35,6 +34,7 @@ use crate::devices::client_id::ClientId;
 use crate::dns::mailbox::{Mail, Mailbox};
 use crate::dns::pipeline::From;
 use crate::dns::question::HEADER;
+use crate::dns::way_back::{Parcel, Waiting, way_back};
 use crate::metrics::Transport;
 
 /// What the protocol is called in a handshake (RFC 9250 section 4.1.1).
@@ -198,6 +198,7 @@ async fn serve(guest: Guest) {
         idle,
         activity: Activity::begin(),
         long: Semaphore::new(1),
+        waiting: Waiting::default(),
     });
     let accepting = async {
         while let Ok((sender, receiver)) = asker.connection.accept_bi().await {
@@ -221,6 +222,7 @@ struct Asker {
     /// For reading a long question: one at a time, so that what all streams of
     /// a connection hold stays small.
     long: Semaphore,
+    waiting: Waiting,
 }
 
 /// Why a question has no answer.
@@ -256,10 +258,10 @@ impl Asker {
         }
     }
 
-    async fn reply(&self, receiver: &mut RecvStream) -> Result<Vec<u8>, Fault> {
+    async fn reply(&self, receiver: &mut RecvStream) -> Result<Parcel, Fault> {
         let packet = timeout(self.idle, self.question(receiver)).await;
         let packet = packet.map_err(|_| Fault::Stream(INTERNAL_ERROR))??;
-        let (replies, mut outbox) = channel(1);
+        let (replies, mut outbox) = way_back(1, &self.waiting);
         let posted = self.worker.post(Mail::Question {
             packet,
             from: self.from.clone(),

@@ -98,6 +98,7 @@ pub(super) fn stream_limits(settings: &Settings) -> streams::Limits {
         streams: settings.limits.tcp_connections,
         per_client: settings.limits.tcp_connections_per_client,
         handshakes: settings.limits.tls_handshakes,
+        here: settings.clients.allow.clone(),
         routers: settings.clients.routers.clone(),
         pipeline: settings.limits.tcp_pipeline,
         idle: Duration::from_secs(u64::from(settings.limits.tcp_idle)),

@@ -221,28 +221,52 @@ fn nonsense_over_tcp_harms_only_its_own_connection() {
     assert_eq!(next(&mut stream).unwrap().id, 8);
 }
 
+/// A connection from `from` over which a question was answered.
+fn open(server: SocketAddr, from: &str) -> Option<TcpStream> {
+    let packet = framed(&wire::question(1, "bets.example", wire::A));
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::new(from.parse().unwrap(), 0).into())
+        .unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let _ = stream.write_all(&packet);
+    let served = next(&mut stream).is_some();
+    served.then_some(stream)
+}
+
+/// Whoever is elsewhere may be anybody, from any number of addresses.
+#[test]
+fn those_who_are_elsewhere_leave_the_school_half_of_the_connections() {
+    let upstream = Upstream::plain();
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.tables =
+        "[clients]\nallow = [\"127.0.0.1/32\"]\n[limits]\ntcp_connections = 10\n".to_owned();
+    let school = plan.start();
+    let strangers: Vec<_> = (4..12)
+        .filter_map(|n| open(school.dns, &format!("127.0.0.{n}")))
+        .collect();
+    assert_eq!(strangers.len(), 5);
+    let here: Vec<_> = (0..6)
+        .filter_map(|_| open(school.dns, "127.0.0.1"))
+        .collect();
+    assert_eq!(here.len(), 5);
+    drop((strangers, here));
+    eventually("a stranger's place to be free again", || {
+        open(school.dns, "127.0.0.4")
+    });
+}
+
 #[test]
 fn nobody_holds_more_connections_than_allowed() {
     let upstream = Upstream::plain();
     let mut plan = Plan::new(&[upstream.address]);
     plan.tables = "[limits]\ntcp_connections = 10\ntcp_connections_per_client = 4\n".to_owned();
     let school = plan.start();
-    let packet = framed(&wire::question(1, "bets.example", wire::A));
-    let open = |from: &str| {
-        let domain = socket2::Domain::IPV4;
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
-        socket
-            .bind(&SocketAddr::new(from.parse().unwrap(), 0).into())
-            .unwrap();
-        socket.connect(&school.dns.into()).unwrap();
-        let mut stream = TcpStream::from(socket);
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        let _ = stream.write_all(&packet);
-        let served = next(&mut stream).is_some();
-        served.then_some(stream)
-    };
+    let open = |from: &str| open(school.dns, from);
     let held: Vec<_> = (0..6).filter_map(|_| open("127.0.0.1")).collect();
     assert_eq!(held.len(), 4);
     let more: Vec<_> = (4..8)

@@ -2,7 +2,8 @@
 //!
 //! Streams cost descriptors and memory while they are open, and a TLS handshake
 //! costs time on the one thread they share. Both are bounded for each client,
-//! streams for all together too, so that one that floods harms itself. Routers
+//! streams for all together too, so that one that floods harms itself; and those
+//! who are elsewhere, were they the whole internet, leave the school half. Routers
 //! stand for many clients and have no bound of their own.
 
 use std::collections::HashMap;
@@ -32,6 +33,9 @@ pub struct Limits {
     pub per_client: usize,
     /// TLS handshakes of one client a second, in the long run.
     pub handshakes: u32,
+    /// Who is here. Others, who may be devices off site or anybody at all, have
+    /// no more than half of the streams between them.
+    pub here: Vec<Network>,
     /// Clients that stand for many, and so have no limit of their own.
     pub routers: Vec<Network>,
     /// Questions of one stream under way at once.
@@ -44,6 +48,7 @@ pub struct Limits {
 pub struct Doorkeeper {
     pub(super) limits: Limits,
     all: Arc<Semaphore>,
+    elsewhere: Arc<Semaphore>,
     by_client: Mutex<HashMap<IpAddr, usize>>,
     handshakes: Mutex<Limiter>,
     begun: Instant,
@@ -61,6 +66,7 @@ pub struct Admission {
     client: IpAddr,
     transport: Transport,
     _place: OwnedSemaphorePermit,
+    _elsewhere: Option<OwnedSemaphorePermit>,
 }
 
 impl Doorkeeper {
@@ -70,6 +76,7 @@ impl Doorkeeper {
         let burst = limits.handshakes.saturating_mul(BURST);
         Arc::new(Self {
             all: Arc::new(Semaphore::new(limits.streams)),
+            elsewhere: Arc::new(Semaphore::new(limits.streams / 2)),
             by_client: Mutex::default(),
             handshakes: Mutex::new(Limiter::new(limits.handshakes, burst)),
             begun: Instant::now(),
@@ -87,6 +94,13 @@ impl Doorkeeper {
     pub fn admit(self: &Arc<Self>, client: IpAddr, transport: Transport) -> Option<Admission> {
         let client = client.to_canonical();
         let place = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let mut here = self.limits.here.iter();
+        let is_here = here.any(|network| network.holds(client)) || self.is_router(client);
+        let elsewhere = if is_here {
+            None
+        } else {
+            Some(Arc::clone(&self.elsewhere).try_acquire_owned().ok()?)
+        };
         if !self.take(client) {
             return None;
         }
@@ -98,6 +112,7 @@ impl Doorkeeper {
             client,
             transport,
             _place: place,
+            _elsewhere: elsewhere,
         })
     }
 

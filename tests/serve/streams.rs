@@ -234,8 +234,8 @@ fn open(server: SocketAddr, from: &str) -> Option<TcpStream> {
         .set_read_timeout(Some(Duration::from_secs(5)))
         .unwrap();
     let _ = stream.write_all(&packet);
-    let served = next(&mut stream).is_some();
-    served.then_some(stream)
+    let is_answered = next(&mut stream).is_some();
+    is_answered.then_some(stream)
 }
 
 /// Whoever is elsewhere may be anybody, from any number of addresses.

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
+use schoolgate::lists::report::ReportError;
 use schoolgate::lists::{load, refresh, report};
 use schoolgate::profile::{ProfileArgs, profile};
-use schoolgate::querylog::log::{LogArgs, log};
+use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, up};
@@ -164,8 +165,15 @@ fn default_folder() -> PathBuf {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error
+    let causes = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    // These speak as the error they hold, and so hide it from the chain.
+    let held = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(LogError::Io(held)), _) | (_, Some(ReportError::Io(held))) => Some(held),
+        _ => None,
+    };
+    causes
+        .chain(held)
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

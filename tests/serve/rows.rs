@@ -1,7 +1,7 @@
 //! The query log of a server that is killed, starved or stopped.
 
 use std::collections::HashSet;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::eventually;
@@ -224,5 +224,23 @@ struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn whoever_stops_reading_rows_is_told_nothing() {
+    let upstream = Upstream::plain();
+    let school = Plan::new(&[upstream.address]).start();
+    for verb in ["log", "lists"] {
+        let mut command = school.folder.command(&[verb]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{verb}: {said}");
     }
 }

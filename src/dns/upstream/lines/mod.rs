@@ -4,7 +4,7 @@
 //! also where a truncated answer is fetched. It runs on the tokio side; a worker
 //! hands a question over and gets the answer in its mailbox. Each server has one
 //! [`line`] of at most two connections, over which many questions are under way
-//! at a time; [`framed`], [`https`] and [`quic`] are what can stand at its end.
+//! at a time; `framed`, `https` and `quic` are what can stand at its end.
 //! [`recurse`] asks nobody in particular, and is spoken to like the others.
 //!
 //! Bytes go in and come out as the worker wrote them: nothing is decoded, and

@@ -3,9 +3,9 @@
 //! A question whose answer is to be checked is not sent to a server by its
 //! worker but handed in here as a [`Case`]. What must be known for the verdict
 //! (the records themselves, keys, and the delegations that vouch for them) is
-//! asked of that same worker ([`inquirer`]), so that cache, single flight,
+//! asked of that same worker (`inquirer`), so that cache, single flight,
 //! ranking and encryption are shared and nothing here talks to a server. The
-//! proofs are hickory's; what they come to is [`judge`]'s. Checking takes a
+//! proofs are hickory's; what they come to is `judge`'s. Checking takes a
 //! thread of its own: a signature costs more than a thousand cached answers.
 //!
 //! Only what has been checked goes into the answer, and a bogus answer is never

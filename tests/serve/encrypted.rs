@@ -151,6 +151,10 @@ fn a_certificate_that_is_not_in_order_is_refused_and_the_next_server_asked() {
                 "{reply:?}"
             );
         }
+        // Told by the thread that holds the line, not by the one that answers.
+        eventually("the failure to be told", || {
+            (failures_told(&school) > 0).then_some(())
+        });
         assert_eq!(failures_told(&school), 1, "{}", school.stderr());
         assert!(school.metric("schoolgate_upstream_up") < 0.1);
         drop(school);

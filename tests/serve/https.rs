@@ -221,11 +221,14 @@ fn half_a_request_and_garbage_end_by_themselves() {
     plan.tables = "[limits]\ntcp_idle = 1\n".to_owned();
     let school = plan.start();
     let post = "POST /dns-query HTTP/1.1\r\nHost: x\r\nContent-Type: application/dns-message\r\n";
-    let mut many = String::from("GET /dns-query HTTP/1.1\r\n");
-    for number in 0..5000 {
-        write!(many, "x-{number}: {}\r\n", "y".repeat(100)).unwrap();
-    }
-    let cases: [(&[&str], Vec<u8>); 9] = [
+    let headers = |count: u32, length: usize| {
+        let mut many = String::from("GET /dns-query HTTP/1.1\r\n");
+        for number in 0..count {
+            write!(many, "x-{number}: {}\r\n", "y".repeat(length)).unwrap();
+        }
+        many.into_bytes()
+    };
+    let cases: [(&[&str], Vec<u8>); 10] = [
         (&["http/1.1"], Vec::new()),
         (&["http/1.1"], b"GET /dns-".to_vec()),
         (
@@ -233,7 +236,7 @@ fn half_a_request_and_garbage_end_by_themselves() {
             format!("{post}Content-Length: 30\r\n\r\nabc").into_bytes(),
         ),
         (&["http/1.1"], b"\0\x1f no http at all\r\n\r\n".to_vec()),
-        (&["http/1.1"], many.into_bytes()),
+        (&["http/1.1"], [headers(200, 10), b"\r\n".to_vec()].concat()),
         (&["h2"], Vec::new()),
         (&["h2"], b"GET / HTTP/1.1\r\n\r\n".to_vec()),
         (
@@ -241,6 +244,7 @@ fn half_a_request_and_garbage_end_by_themselves() {
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
         ),
         (&[], b"GET /dns-query HTTP/1.0\r\n\r\n".to_vec()),
+        (&["http/1.1"], headers(5000, 100)),
     ];
     let said = std::thread::scope(|scope| {
         let school = &school;
@@ -271,4 +275,7 @@ fn half_a_request_and_garbage_end_by_themselves() {
     assert!(said[3].0.starts_with("HTTP/1.1 400"), "{}", said[3].0);
     assert!(said[4].0.starts_with("HTTP/1.1 431"), "{}", said[4].0);
     assert!(said[8].0.starts_with("HTTP/1.0 400"), "{}", said[8].0);
+    // What is still unread when the stream is closed cuts the answer short.
+    let cut = &said[9].0;
+    assert!(cut.is_empty() || cut.starts_with("HTTP/1.1 431"), "{cut}");
 }

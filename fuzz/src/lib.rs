@@ -10,7 +10,7 @@ use schoolgate::devices::leases::Leases;
 use schoolgate::dns::cache::{Cache, Limits};
 use schoolgate::limiter::Limiter;
 use schoolgate::dns::local::Local;
-use schoolgate::dns::pipeline::{Desk, Pipeline};
+use schoolgate::dns::pipeline::{Checks, Desk, Pipeline};
 use schoolgate::dns::second_look::Rebinding;
 use schoolgate::lists::lookup::Lists;
 use schoolgate::lists::sample;
@@ -65,7 +65,8 @@ fn pipeline() -> Pipeline {
         max_ttl: 86_400,
         page: vec![IpAddr::from([10, 0, 0, 80])],
         block_text: "".into(),
-            dnssec: true,
+        dnssec: true,
+        checks: Checks::None,
         rebinding: Rebinding::default(),
         local: Local::new(&[], &[], Vec::new()).unwrap(),
         prefetch: false,

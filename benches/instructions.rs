@@ -32,9 +32,9 @@ use roads::{LEG, Road, School};
 /// The most instructions an operation may take.
 const BOUNDS: [(Road, u64); 7] = [
     (Road::Question, 410),
-    (Road::Free, 1080),
+    (Road::Free, 1120),
     (Road::Listed, 940),
-    (Road::Cached, 3220),
+    (Road::Cached, 3350),
     (Road::Blocked, 3850),
     (Road::Answer, 2650),
     (Road::Miss, 11_800),

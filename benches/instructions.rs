@@ -34,7 +34,7 @@ const BOUNDS: [(Road, u64); 7] = [
     (Road::Question, 410),
     (Road::Free, 1120),
     (Road::Listed, 940),
-    (Road::Cached, 3350),
+    (Road::Cached, 3220),
     (Road::Blocked, 3850),
     (Road::Answer, 2650),
     (Road::Miss, 11_800),

@@ -12,6 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use data_encoding::BASE32_NOPAD;
 
 use crate::configuration::Configuration;
 use crate::devices::inventory::{Device, Inventory};
@@ -19,7 +20,6 @@ use crate::document::choices;
 use crate::name::Name;
 
 pub mod apple;
-pub mod client_id;
 pub mod dnr;
 pub mod documents;
 pub mod endpoint;
@@ -71,7 +71,8 @@ pub fn profile(
     let endpoint = endpoint(configuration, &args.addresses, is_public)?;
     let device = device(&configuration.devices, id)?;
     let Some(client_id) = &device.client_id else {
-        let fresh = client_id::client_id(random);
+        // No 0, 1, 8 or 9 in it to take for letters.
+        let fresh = BASE32_NOPAD.encode(&random.to_be_bytes()).to_lowercase();
         writeln!(
             notes,
             "device \"{}\" has no client_id in devices.csv, so nobody could tell it from \

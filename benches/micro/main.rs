@@ -18,6 +18,7 @@ mod names;
 mod packet;
 #[path = "../roads.rs"]
 mod roads;
+mod workers;
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -26,5 +27,6 @@ fn main() {
         .configure_from_args();
     decide::bench(&mut criterion);
     packet::bench(&mut criterion);
+    workers::bench(&mut criterion);
     criterion.final_summary();
 }

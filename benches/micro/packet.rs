@@ -2,7 +2,6 @@
 //! reader and writer; and the whole of the pipeline that holds them.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use hickory_proto::op::Message;
@@ -11,7 +10,8 @@ use schoolgate::dns::question::{self, Read};
 use schoolgate::dns::reply::{self, Asked, Blocked, Ttl};
 use schoolgate::policy::decision::Layer;
 
-use crate::roads::{LEG, Packet, Road, School};
+use crate::roads::{Packet, Road, School};
+use crate::workers::travel;
 
 const LISTED: usize = 100_000;
 const NAME: &str = "www.learning-platform.co.uk";
@@ -91,24 +91,7 @@ fn roads(criterion: &mut Criterion) {
         let mut school = School::open(folder.path());
         let mut number = 0;
         group.bench_function(road.id(), |b| {
-            b.iter_custom(|times| {
-                let mut taken = Duration::ZERO;
-                let end = number + times as usize;
-                while number < end {
-                    // Seldom, for whoever has rested finds every cache cold.
-                    if number % LEG == 0 {
-                        school.rest();
-                    }
-                    let leg = end.min((number / LEG + 1) * LEG);
-                    let began = Instant::now();
-                    while number < leg {
-                        school.travel(road, number);
-                        number += 1;
-                    }
-                    taken += began.elapsed();
-                }
-                taken
-            });
+            b.iter_custom(|times| travel(&mut school, &mut number, road, times as usize));
         });
     }
     group.finish();

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use super::namespaces::Namespaces;
 use super::school::{Plan, School};
-use super::secured::{NAME, authority};
+use super::secured::{LAPTOP, NAME, SECRET, authority};
 use super::upstream::{Upstream, plain, say};
 use super::wire;
 
@@ -21,8 +21,6 @@ use super::wire;
 const SCHOOL: &str = "10.80.1.1";
 /// The page server; every name of the world has this address.
 const WORLD: &str = "198.51.100.7";
-/// The id that was issued to the laptop.
-const SECRET: &str = "k3v9x2qm7w4t";
 
 /// By its address the browser is a guest, by its id a teacher.
 const POLICY: &str = r#"
@@ -68,9 +66,7 @@ fn start(all: &Namespaces) -> School {
          [{{ name = \"lessons.school.internal\", addresses = [\"{SCHOOL}\"], ttl = 60 }}]\n"
     );
     POLICY.clone_into(&mut plan.policy);
-    plan.devices = format!(
-        "id,name,mac,ip,group,owner,kind,client_id\nlaptop,Laptop,,,staff,Ms Gray,laptop,{SECRET}\n"
-    );
+    LAPTOP.clone_into(&mut plan.devices);
     let folder = plan.write();
     folder.refresh();
     let mut command = all.command("school", super::school::PROGRAM);

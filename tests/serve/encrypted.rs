@@ -2,10 +2,10 @@
 //! certificates and bad ones, good manners and bad ones.
 
 use std::collections::HashSet;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::peer::{Authority, Certificate, Manners, Peer};
+use super::peers::unbound;
 use super::school::{Client, Folder, Plan, Running, School};
 use super::upstream::{ADDRESS, Upstream};
 use super::wire::{self, Reply};
@@ -48,25 +48,17 @@ fn failures_told(school: &School) -> usize {
     school.stderr().matches("the upstream fails").count()
 }
 
-/// An Unbound that speaks TLS and HTTPS and has an address for everything.
-fn unbound(folder: &Folder, certificate: &Certificate, [tls, https]: [u16; 2]) -> Running {
+/// An Unbound that speaks TLS and HTTPS.
+fn secure_unbound(folder: &Folder, certificate: &Certificate, ports: [u16; 2]) -> Running {
     certificate.write(folder.path());
-    let settings = format!(
-        "server:\n interface: 127.0.0.1@{tls}\n interface: 127.0.0.1@{https}\n tls-port: {tls}\n \
-         https-port: {https}\n tls-service-key: \"{0}/server.key\"\n \
-         tls-service-pem: \"{0}/server.pem\"\n do-daemonize: no\n chroot: \"\"\n username: \"\"\n \
-         pidfile: \"\"\n use-syslog: no\n logfile: \"/dev/null\"\n module-config: \"iterator\"\n \
-         directory: \"{0}\"\n local-zone: \".\" redirect\n local-data: \". 60 A 198.51.100.7\"\n\
-         remote-control:\n control-enable: no\n",
-        folder.path().display()
+    let [tls, https] = ports;
+    let folder_name = folder.path().display();
+    let listen = format!(
+        " interface: 127.0.0.1@{tls}\n interface: 127.0.0.1@{https}\n tls-port: {tls}\n \
+         https-port: {https}\n tls-service-key: \"{folder_name}/server.key\"\n \
+         tls-service-pem: \"{folder_name}/server.pem\"\n"
     );
-    folder.put("unbound.conf", &settings);
-    let mut command = Command::new("unbound");
-    command
-        .args(["-d", "-c"])
-        .arg(folder.path().join("unbound.conf"));
-    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-    Running(quiet.spawn().unwrap())
+    unbound(folder, &listen)
 }
 
 /// Two ports on which nobody listens.
@@ -88,7 +80,7 @@ fn a_thousand_misses_over_each_way_lose_nothing() {
         ways.push(format!("https://127.0.0.1:{https}/dns-query"));
     }
     let folder = Plan::new(&[]).write();
-    let _unbound = real.then(|| unbound(&folder, &certificate, [tls, https]));
+    let _unbound = real.then(|| secure_unbound(&folder, &certificate, [tls, https]));
     for way in ways {
         let school = plan(&[&way], &authority).start();
         eventually("the upstream to be up", || {
@@ -217,7 +209,7 @@ fn after_a_restart_of_the_upstream_answers_resume_within_seconds() {
     let ports = ports();
     let folder = Plan::new(&[]).write();
     for (index, scheme) in ["tls", "https"].into_iter().enumerate() {
-        let first = unbound(&folder, &certificate, ports);
+        let first = secure_unbound(&folder, &certificate, ports);
         let way = format!("{scheme}://127.0.0.1:{}#dns.test", ports[index]);
         let school = plan(&[&way], &authority).start();
         let mut number = 0;
@@ -232,7 +224,7 @@ fn after_a_restart_of_the_upstream_answers_resume_within_seconds() {
             assert_eq!(ask(), 2);
         }
         assert_eq!(failures_told(&school), 1, "{}", school.stderr());
-        let _second = unbound(&folder, &certificate, ports);
+        let _second = secure_unbound(&folder, &certificate, ports);
         let patience = Duration::from_secs(8);
         within(patience, "answers again", || (ask() == 0).then_some(()));
         eventually("the machine's log to say so", || {

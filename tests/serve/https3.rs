@@ -8,6 +8,7 @@ use quinn::VarInt;
 use super::has;
 use super::over_quic::{MESSAGE, run};
 use super::school::{Plan, School};
+use super::secured::{LAPTOP, SECRET};
 use super::upstream::{ADDRESS, Upstream};
 use super::wire::{self, Reply};
 
@@ -43,9 +44,7 @@ fn get_and_post_are_answered() {
 fn what_is_no_question_gets_the_status_it_deserves() {
     let upstream = Upstream::plain();
     let mut plan = Plan::encrypted(&[upstream.address]);
-    plan.devices = "id,name,mac,ip,group,owner,kind,client_id\n\
-                    laptop,Laptop,,,staff,Ms Gray,laptop,k3v9x2qm7w4t\n"
-        .to_owned();
+    LAPTOP.clone_into(&mut plan.devices);
     let school = plan.start();
     let packet = wire::question(0, "bets.example", wire::A);
     let text = BASE64URL_NOPAD.encode(&packet);
@@ -74,7 +73,7 @@ fn what_is_no_question_gets_the_status_it_deserves() {
             let got = client.get(&format!("{path}?dns={text}")).await.unwrap();
             assert_eq!(got.status, status, "{path}");
         }
-        let by_id = format!("/dns-query/k3v9x2qm7w4t?dns={text}");
+        let by_id = format!("/dns-query/{SECRET}?dns={text}");
         let got = client.get(&by_id).await.unwrap();
         assert_eq!(Reply::read(&got.body).addresses(), [ADDRESS]);
         for method in ["PUT", "DELETE", "OPTIONS", "PATCH", "HEAD"] {

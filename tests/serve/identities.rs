@@ -8,14 +8,12 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::has;
 use super::school::{Plan, School};
-use super::secured::{NAME, authority, config, connect_as};
+use super::secured::{NAME, SECRET, authority, config, connect_as};
 use super::streams::{ask, framed};
 use super::tls::next;
 use super::upstream::{ADDRESS, Upstream};
 use super::wire::{self, Reply};
 
-/// The id that was issued to the laptop.
-const SECRET: &str = "k3v9x2qm7w4t";
 /// A teacher's laptop with a secret, and a guest's tablet without.
 const DEVICES: &str = "id,name,mac,ip,group,owner,kind,client_id
 laptop,Laptop,,,staff,Ms Gray,laptop,k3v9x2qm7w4t

@@ -9,10 +9,11 @@ use super::upstream::Upstream;
 use super::wire::{self, Reply};
 use super::{eventually, school::Folder};
 
-/// An Unbound that has an address for everything.
-fn unbound(folder: &Folder, port: u16) -> Running {
+/// An Unbound that has an address for everything; `listen` are the lines of its
+/// settings that say where it is asked.
+pub(crate) fn unbound(folder: &Folder, listen: &str) -> Running {
     let settings = format!(
-        "server:\n interface: 127.0.0.1@{port}\n do-daemonize: no\n chroot: \"\"\n username: \"\"\n \
+        "server:\n{listen} do-daemonize: no\n chroot: \"\"\n username: \"\"\n \
          pidfile: \"\"\n use-syslog: no\n logfile: \"/dev/null\"\n module-config: \"iterator\"\n \
          directory: \"{0}\"\n local-zone: \".\" redirect\n local-data: \". 60 A 198.51.100.7\"\n\
          remote-control:\n control-enable: no\n",
@@ -43,7 +44,10 @@ fn unbound_behind_and_dnsperf_before_lose_nothing() {
     }
     let free = Upstream::plain().address;
     let school = Plan::new(&[free]).start();
-    let _unbound = unbound(&school.folder, free.port());
+    let _unbound = unbound(
+        &school.folder,
+        &format!(" interface: 127.0.0.1@{}\n", free.port()),
+    );
     eventually("Unbound to be up", || {
         let reply =
             Client::new("127.0.0.1").exchange(free, &wire::question(1, "a.example", wire::A));

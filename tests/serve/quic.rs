@@ -9,7 +9,7 @@ use quinn::VarInt;
 use super::has;
 use super::over_quic::{ask, closed_with, connect_from, raw, run};
 use super::school::{Plan, School};
-use super::secured::NAME;
+use super::secured::{LAPTOP, NAME, SECRET, records};
 use super::streams::framed;
 use super::upstream::{ADDRESS, Gate, Say, Upstream, plain, say};
 use super::wire::{self, Reply};
@@ -50,10 +50,6 @@ fn kdig_is_answered_over_quic_as_over_udp() {
         }
         assert!(over_quic.contains(wanted), "{over_quic}");
         assert!(over_quic.contains("QUIC"), "{over_quic}");
-        let records = |said: &str| {
-            let lines = said.lines().filter(|line| !line.starts_with(';'));
-            lines.map(str::to_lowercase).collect::<Vec<_>>()
-        };
         assert_eq!(records(&over_quic), records(&over_udp), "{name}");
     }
     assert!(school.metric("schoolgate_queries_total{transport=\"quic\"}") > 2.5);
@@ -337,14 +333,12 @@ fn a_padded_question_has_a_padded_answer_and_no_word_of_keepalive() {
 fn a_device_is_known_by_its_server_name_and_another_protocol_is_refused() {
     let upstream = Upstream::plain();
     let mut plan = Plan::encrypted(&[upstream.address]);
-    plan.devices = "id,name,mac,ip,group,owner,kind,client_id\n\
-                    laptop,Laptop,,,staff,Ms Gray,laptop,k3v9x2qm7w4t\n"
-        .to_owned();
+    LAPTOP.clone_into(&mut plan.devices);
     let school = plan.start();
     let at = school.quic.unwrap();
     let packet = wire::question(0, "bets.example", wire::A);
     run(async {
-        let named = format!("k3v9x2qm7w4t.{NAME}");
+        let named = format!("{SECRET}.{NAME}");
         let connection = connect_from("127.0.0.1", &school, at, ("doq", &named)).await;
         let reply = ask(&connection.unwrap(), &packet).await.unwrap();
         assert_eq!(Reply::read(&reply).addresses(), [ADDRESS]);

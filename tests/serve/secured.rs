@@ -16,6 +16,13 @@ use super::school::School;
 /// What the school of these tests is called.
 pub(crate) const NAME: &str = "dns.school.example";
 
+/// What a device of [`LAPTOP`] calls itself where nobody on the way can read it.
+pub(crate) const SECRET: &str = "k3v9x2qm7w4t";
+
+/// An inventory with one device, which is known by its [`SECRET`].
+pub(crate) const LAPTOP: &str = "id,name,mac,ip,group,owner,kind,client_id\n\
+                                 laptop,Laptop,,,staff,Ms Gray,laptop,k3v9x2qm7w4t\n";
+
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// The authority that made the school's certificate.
@@ -91,4 +98,10 @@ impl School {
         let said = String::from_utf8_lossy(&output.stdout);
         format!("{said}{}", String::from_utf8_lossy(&output.stderr))
     }
+}
+
+/// The records in what kdig printed.
+pub(crate) fn records(said: &str) -> Vec<String> {
+    let lines = said.lines().filter(|line| !line.starts_with(';'));
+    lines.map(str::to_lowercase).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::school::Plan;
-use super::secured::{NAME, authority, config, connect_as};
+use super::secured::{NAME, authority, config, connect_as, records};
 use super::streams::framed;
 use super::upstream::{Gate, Say, Upstream, plain, say};
 use super::wire::{self, Reply};
@@ -39,10 +39,6 @@ fn kdig_is_answered_over_tls_as_over_udp() {
         let over_tls = school.kdig(port, &[name, "+edns", "+tls", &hostname]);
         assert!(over_tls.contains(wanted), "{over_tls}");
         assert!(over_tls.contains("TLS1.3"), "{over_tls}");
-        let records = |said: &str| {
-            let lines = said.lines().filter(|line| !line.starts_with(';'));
-            lines.map(str::to_lowercase).collect::<Vec<_>>()
-        };
         assert_eq!(records(&over_tls), records(&over_udp), "{name}");
     }
     let wrong = school.kdig(

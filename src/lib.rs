@@ -19,26 +19,38 @@
 //! without naming anyone; [`limiter`] keeps one device from taking all of either. [`changes`] puts another policy in force while
 //! questions arrive.
 //!
+//! **What people see.** [`incidents`] is the log as people read it, [`alerts`]
+//! tells somebody, [`reports`] is what leaves on paper, [`requests`] what staff
+//! ask for. [`people`] says who may look, [`record`] who did what, and
+//! [`dashboard`] shows it all.
+//!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
 //! `serve`; [`up`] is the same with a ready-made configuration. [`profile`] writes
 //! what makes devices ask it, and [`selftest`] asks it from their place.
 //!
 //! ARCHITECTURE.md has the promises, each with the test that holds it.
 
+pub mod alerts;
 pub mod appliance;
 pub mod changes;
 pub mod configuration;
+pub mod dashboard;
 pub mod devices;
 pub mod dns;
 pub mod document;
+pub mod incidents;
 pub mod limiter;
 pub mod lists;
 pub mod mac;
 pub mod metrics;
 pub mod name;
+pub mod people;
 pub mod policy;
 pub mod profile;
 pub mod querylog;
+pub mod record;
+pub mod reports;
+pub mod requests;
 pub mod selftest;
 pub mod settings;
 pub mod up;

@@ -17,7 +17,7 @@ use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, up};
+use schoolgate::{appliance, dashboard, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -39,6 +39,12 @@ enum Verb {
     Up,
     /// Answer DNS
     Serve {
+        /// End when the process that started this one ends
+        #[arg(long, hide = true, value_name = "PID")]
+        with_parent: Option<i32>,
+    },
+    /// Serve the pages of the safeguarding lead, the technician and the head
+    Dashboard {
         /// End when the process that started this one ends
         #[arg(long, hide = true, value_name = "PID")]
         with_parent: Option<i32>,
@@ -105,6 +111,12 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
                 up::end_with_parent(parent)?;
             }
             appliance::serve(&folder, out)?;
+        }
+        Verb::Dashboard { with_parent } => {
+            if let Some(parent) = with_parent {
+                up::end_with_parent(parent)?;
+            }
+            dashboard::dashboard(&folder, out)?;
         }
         Verb::Refresh { accept } => {
             let settings = settings()?;

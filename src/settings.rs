@@ -15,10 +15,12 @@ use crate::devices::leases::watch::LeaseFile;
 use crate::name::Name;
 use crate::policy::group::Network;
 
+mod dashboard;
 mod read;
 mod tls;
 mod upstream;
 
+pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 
@@ -102,6 +104,8 @@ pub struct Settings {
     pub refresh: Refresh,
     /// What is written down.
     pub querylog: QueryLog,
+    /// Who may see the pages.
+    pub dashboard: Dashboard,
 }
 
 /// `[listen]`: where it is asked.

@@ -11,7 +11,7 @@ use super::{
     ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
     MAX_OUTSTANDING, MAX_TTL, MIN_TTL, Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
     Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
-    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, tls,
+    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, dashboard, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -25,7 +25,7 @@ const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 915
 const DASHBOARD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const SERVERS: [&str; 1] = ["udp://9.9.9.9:53"];
 /// Private and link-local networks: a school's own.
-const ALLOW: [&str; 7] = [
+pub(super) const ALLOW: [&str; 7] = [
     "127.0.0.0/8",
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -89,6 +89,7 @@ impl Settings {
             local: read_local(section("local")),
             refresh: read_refresh(section("refresh")),
             querylog: read_querylog(section("querylog")),
+            dashboard: dashboard::read(section("dashboard")),
         };
         let recurses = settings.upstream.mode == Mode::Recurse;
         let asks = recurses || !settings.upstream.servers.is_empty();
@@ -379,7 +380,11 @@ fn read_querylog(table: Table<'_>) -> QueryLog {
 }
 
 /// Every number that `limits` admits fits: the types are chosen for it.
-fn number<T: TryFrom<u64> + Default>(table: &Table<'_>, key: &'static str, limits: Limits) -> T {
+pub(super) fn number<T: TryFrom<u64> + Default>(
+    table: &Table<'_>,
+    key: &'static str,
+    limits: Limits,
+) -> T {
     let given = table.integer(key, limits.min..=limits.max);
     let value = given.map_or(limits.default, |given| given.value);
     T::try_from(value).unwrap_or_default()
@@ -399,7 +404,10 @@ fn needed<T>(table: &Table<'_>, key: &'static str, value: Option<Placed<T>>) -> 
     value.map(|v| v.value)
 }
 
-fn or_default<T: std::str::FromStr>(given: Option<Vec<Placed<T>>>, default: &[&str]) -> Vec<T> {
+pub(super) fn or_default<T: std::str::FromStr>(
+    given: Option<Vec<Placed<T>>>,
+    default: &[&str],
+) -> Vec<T> {
     let default = || {
         default
             .iter()

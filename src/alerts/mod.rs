@@ -1,0 +1,1 @@
+//! Telling somebody: which look-ups are worth a word, to whom, how, and when.

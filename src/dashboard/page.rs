@@ -1,0 +1,130 @@
+//! The frame around every page: head, navigation, and what is said when a page
+//! cannot be shown.
+
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::routes::may_read;
+use super::visitor::Visitor;
+
+/// What is in the navigation, for those who may read it.
+const NAVIGATION: [(&str, &str); 1] = [("/", "Overview")];
+
+/// A page for somebody who has signed in.
+#[must_use]
+pub fn page(visitor: &Visitor, title: &str, body: &Markup) -> Markup {
+    let role = visitor.person.role;
+    let navigation = html! {
+        nav aria-label="Pages" {
+            ul {
+                @for (path, name) in NAVIGATION.iter().filter(|(path, _)| may_read(role, path)) {
+                    li { a href=(path) aria-current=[(*name == title).then_some("page")] { (name) } }
+                }
+            }
+        }
+        form class="sign-out" method="post" action="/sign-out" {
+            (csrf(visitor))
+            span class="who" { (visitor.person.name) " (" (role.name()) ")" }
+            button { "Sign out" }
+        }
+    };
+    frame(&visitor.school, title, &navigation, body)
+}
+
+/// A page for anybody: signing in, the block page.
+#[must_use]
+pub fn plain(school: &str, title: &str, body: &Markup) -> Markup {
+    frame(school, title, &html! {}, body)
+}
+
+/// What every form of a session has in it.
+#[must_use]
+pub fn csrf(visitor: &Visitor) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visitor.csrf); }
+}
+
+fn frame(school: &str, title: &str, navigation: &Markup, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en-GB" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – " (school) }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                a class="skip" href="#content" { "Skip to content" }
+                header {
+                    p class="school" { (school) }
+                    (navigation)
+                }
+                main id="content" {
+                    h1 { (title) }
+                    (body)
+                }
+            }
+        }
+    }
+}
+
+/// Why a page cannot be shown.
+#[derive(Debug)]
+pub enum Problem {
+    /// There is no such page, or nothing it could be about.
+    NotFound,
+    /// Another role's.
+    NotForYou,
+    /// What was sent cannot be used; says why.
+    Bad(String),
+    /// Something here failed; the machine's log has it.
+    Failed,
+}
+
+impl Problem {
+    /// Writes what failed to the machine's log, which has no names in it.
+    pub fn failed(what: &'static str, error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "{what}");
+        Self::Failed
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, title, says) = match self {
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is no such page, or what it was about is no longer kept.".to_owned(),
+            ),
+            Self::NotForYou => (
+                StatusCode::FORBIDDEN,
+                "Not for this account",
+                "Your role does not include this page.".to_owned(),
+            ),
+            Self::Bad(why) => (StatusCode::BAD_REQUEST, "That did not work", why),
+            Self::Failed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something failed",
+                "The filter itself is not affected. The machine's log says what it was.".to_owned(),
+            ),
+        };
+        let body = html! {
+            p { (says) }
+            p { a href="/" { "Back to the overview" } }
+        };
+        (status, plain("Schoolgate", title, &body)).into_response()
+    }
+}
+
+/// The one style sheet.
+pub(super) async fn style() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/css; charset=utf-8"),
+        (CACHE_CONTROL, "max-age=3600"),
+    ];
+    (headers, include_str!("style.css"))
+}

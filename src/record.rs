@@ -1,0 +1,323 @@
+//! What people did, in the order they did it: a file that is only added to, each
+//! entry carrying the digest of the one before.
+//!
+//! One JSON object a line, so that it can be read with any editor in ten years.
+//! The digest of an entry is BLAKE3 over the line without its `digest`; the head
+//! is the last digest, and whoever has noted it can later tell whether anything
+//! before it was altered. Several processes add to one file: each holds its lock
+//! from reading the head until its line is durable.
+//!
+//! It must never hold what was looked up, nor a password: it says who saw which
+//! device's rows, not what stood in them.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::lists::durable;
+
+/// Longest line that is looked for at the end of the file.
+const TAIL: u64 = 1 << 20;
+/// Before the first entry.
+const NOTHING: &str = "";
+
+/// One thing that somebody did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// Who: an account's name, `console` for somebody at the machine, or
+    /// `schoolgate` for the appliance itself.
+    pub who: String,
+    /// From where: an address, if they came over the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What: a short word such as `signed_in` or `read_rows`.
+    pub what: String,
+    /// To what and why; keys as the kind of deed has them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub about: Map<String, Value>,
+}
+
+impl Deed {
+    /// A deed of `who`.
+    #[must_use]
+    pub fn new(who: &str, what: &str) -> Self {
+        Self {
+            who: who.to_owned(),
+            from: None,
+            what: what.to_owned(),
+            about: Map::new(),
+        }
+    }
+
+    /// Done from this address.
+    #[must_use]
+    pub fn from(mut self, address: &(impl ToString + ?Sized)) -> Self {
+        self.from = Some(address.to_string());
+        self
+    }
+
+    /// With something more to say of it.
+    #[must_use]
+    pub fn about(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.about.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// A deed as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1, 2, 3, …
+    pub number: u64,
+    /// When.
+    pub time: Timestamp,
+    /// What was done.
+    #[serde(flatten)]
+    pub deed: Deed,
+    /// The digest of the entry before; empty for the first.
+    pub before: String,
+    /// The digest of this one.
+    pub digest: String,
+}
+
+/// The record does not hang together.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// An entry is not what was written, or not where it was.
+    #[error("entry {number} (line {line}): {why}")]
+    Entry {
+        /// Which; where it cannot be read, which it should be.
+        number: u64,
+        /// Where in the file.
+        line: u64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// It cannot be read at all.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The file of a record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    path: PathBuf,
+}
+
+impl Record {
+    /// The record of who signed in and who read what, below `state_dir`.
+    #[must_use]
+    pub fn of_access(state_dir: &Path) -> Self {
+        Self {
+            path: state_dir.join("record").join("access.jsonl"),
+        }
+    }
+
+    /// Adds a deed, durably.
+    pub fn add(&self, deed: Deed, now: Timestamp) -> io::Result<Entry> {
+        self.try_add(deed, now)
+            .map_err(|error| durable::naming(&self.path, &error))
+    }
+
+    fn try_add(&self, deed: Deed, now: Timestamp) -> io::Result<Entry> {
+        if let Some(folder) = self.path.parent() {
+            durable::create_folder(folder)?;
+        }
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)?;
+        let mut file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        let (mut last, torn) = last_entry(&mut file)?;
+        let mut lines = Vec::new();
+        if torn > 0 {
+            // A power cut, or somebody's hand: the entry that was being written
+            // was never acknowledged, but that there was one stays to be seen.
+            let length = file.metadata()?.len();
+            file.set_len(length.saturating_sub(torn))?;
+            let torn = Deed::new("schoolgate", "entry_torn").about("bytes", torn);
+            last = Some(Entry::after(last.as_ref(), torn, now));
+            last.as_ref().map_or(Ok(()), |e| e.write(&mut lines))?;
+        }
+        let entry = Entry::after(last.as_ref(), deed, now);
+        entry.write(&mut lines)?;
+        file.write_all(&lines)?;
+        file.sync_all()?;
+        Ok(entry)
+    }
+
+    /// Every entry that can be read, oldest first.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let Some(file) = self.open()? else {
+            return Ok(Vec::new());
+        };
+        let mut all = Vec::new();
+        for line in BufReader::new(file).lines() {
+            all.extend(serde_json::from_str::<Entry>(&line?).ok());
+        }
+        Ok(all)
+    }
+
+    /// Goes through the whole chain; gives its head, none if it is empty.
+    pub fn verify(&self) -> Result<Option<Entry>, Broken> {
+        let Some(file) = self.open()? else {
+            return Ok(None);
+        };
+        let mut last: Option<Entry> = None;
+        for (line, text) in (1..).zip(BufReader::new(file).split(b'\n')) {
+            let text = text?;
+            let number = last.as_ref().map_or(1, |last| last.number + 1);
+            let broken = |why| Broken::Entry { number, line, why };
+            let before = last.as_ref().map_or(NOTHING, |last| &last.digest);
+            let Ok(entry) = serde_json::from_slice::<Entry>(&text) else {
+                return Err(broken("cannot be read"));
+            };
+            if entry.number != number {
+                return Err(broken(
+                    "another number is due: an entry is missing or moved",
+                ));
+            }
+            if entry.before != before {
+                return Err(broken("does not carry the digest of the entry before"));
+            }
+            // What means the same and is written otherwise was written by another.
+            let written = serde_json::to_vec(&entry).map_err(io::Error::other)?;
+            if entry.digest != entry.own_digest() || written != text {
+                return Err(broken("has been altered"));
+            }
+            last = Some(entry);
+        }
+        Ok(last)
+    }
+
+    fn open(&self) -> io::Result<Option<File>> {
+        match File::open(&self.path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(durable::naming(&self.path, &error)),
+        }
+    }
+}
+
+impl Entry {
+    fn after(last: Option<&Self>, deed: Deed, time: Timestamp) -> Self {
+        let mut entry = Self {
+            number: last.map_or(1, |last| last.number + 1),
+            time,
+            deed,
+            before: last.map_or(NOTHING.to_owned(), |last| last.digest.clone()),
+            digest: String::new(),
+        };
+        entry.digest = entry.own_digest();
+        entry
+    }
+
+    fn write(&self, lines: &mut Vec<u8>) -> io::Result<()> {
+        serde_json::to_writer(&mut *lines, self).map_err(io::Error::other)?;
+        lines.push(b'\n');
+        Ok(())
+    }
+
+    fn own_digest(&self) -> String {
+        let unsigned = Self {
+            digest: String::new(),
+            ..self.clone()
+        };
+        // Words and numbers only: it cannot fail.
+        let text = serde_json::to_vec(&unsigned).unwrap_or_default();
+        blake3::hash(&text).to_hex().to_string()
+    }
+}
+
+/// The last entry that can be read, and how many bytes of a line without an end
+/// stand behind it.
+fn last_entry(file: &mut File) -> io::Result<(Option<Entry>, u64)> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let mut lines = tail.rsplit(|byte| *byte == b'\n');
+    let torn = lines.next().map_or(0, <[u8]>::len);
+    let last = lines.find_map(|line| serde_json::from_slice(line).ok());
+    Ok((last, torn as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> (tempfile::TempDir, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::of_access(folder.path());
+        for (second, who) in [(1, "A. Head"), (2, "D. Lead"), (3, "console")] {
+            let now = Timestamp::from_second(1_795_000_000 + second).unwrap();
+            let deed = Deed::new(who, "read_rows").about("device", "ipad-7");
+            record.add(deed.from("10.0.0.9"), now).unwrap();
+        }
+        (folder, record)
+    }
+
+    #[test]
+    fn what_was_written_verifies_and_is_read_back() {
+        let (_folder, record) = record();
+        let head = record.verify().unwrap().unwrap();
+        assert_eq!(head.number, 3);
+        let all = record.entries().unwrap();
+        assert_eq!(all.last(), Some(&head));
+        assert_eq!(all[1].before, all[0].digest);
+        assert_eq!(all[1].deed.about["device"], "ipad-7");
+    }
+
+    #[test]
+    fn every_flipped_byte_is_found() {
+        let (_folder, record) = record();
+        let whole = fs::read(&record.path).unwrap();
+        let mut line = 1;
+        for at in 0..whole.len() {
+            let mut bent = whole.clone();
+            bent[at] ^= 1;
+            fs::write(&record.path, &bent).unwrap();
+            let Err(Broken::Entry { number, .. }) = record.verify() else {
+                panic!("byte {at} of line {line}");
+            };
+            assert!(number <= line, "byte {at}: {number}");
+            line += u64::from(whole[at] == b'\n');
+        }
+    }
+
+    #[test]
+    fn a_missing_or_moved_entry_is_named() {
+        let (_folder, record) = record();
+        let text = fs::read_to_string(&record.path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (kept, first_bad) in [(&[0, 2][..], 2), (&[1, 0, 2], 1), (&[1, 2], 1)] {
+            let kept: Vec<&str> = kept.iter().map(|at| lines[*at]).collect();
+            fs::write(&record.path, kept.join("\n") + "\n").unwrap();
+            match record.verify() {
+                Err(Broken::Entry { number, .. }) => assert_eq!(number, first_bad),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_entry_is_replaced_by_the_word_that_it_was_torn() {
+        let (_folder, record) = record();
+        let whole = fs::read(&record.path).unwrap();
+        fs::write(&record.path, &whole[..whole.len() - 9]).unwrap();
+        assert!(record.verify().is_err());
+        let now = Timestamp::from_second(1_795_000_009).unwrap();
+        let entry = record.add(Deed::new("console", "signed_in"), now).unwrap();
+        assert_eq!(entry.number, 4);
+        assert_eq!(record.verify().unwrap(), Some(entry));
+        assert_eq!(record.entries().unwrap()[2].deed.what, "entry_torn");
+    }
+}

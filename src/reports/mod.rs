@@ -1,0 +1,1 @@
+//! What leaves the appliance on paper: digests, governors' numbers, evidence.

@@ -1,0 +1,1 @@
+//! Sites that somebody says should, or should not, be blocked: the queue.

@@ -1,0 +1,33 @@
+//! `[dashboard]`: who may see the pages, and for how long.
+
+use crate::document::Table;
+use crate::policy::group::Network;
+
+use super::read::{ALLOW, number, or_default};
+use super::{Limits, limits};
+
+/// Minutes without a click after which somebody is signed out.
+pub const IDLE_MINUTES: Limits = limits(30, 1, 480);
+/// Hours after which somebody is signed out in any case.
+pub const SESSION_HOURS: Limits = limits(10, 1, 72);
+
+/// `[dashboard]`: who may see the pages, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dashboard {
+    /// Networks from which the pages may be seen.
+    pub allow: Vec<Network>,
+    /// Minutes without a click after which somebody is signed out.
+    pub idle_minutes: u32,
+    /// Hours after which somebody is signed out in any case.
+    pub session_hours: u32,
+}
+
+pub(super) fn read(table: Table<'_>) -> Dashboard {
+    let dashboard = Dashboard {
+        allow: or_default(table.parsed_list("allow", Network::parse), &ALLOW),
+        idle_minutes: number(&table, "idle_minutes", IDLE_MINUTES),
+        session_hours: number(&table, "session_hours", SESSION_HOURS),
+    };
+    table.finish();
+    dashboard
+}

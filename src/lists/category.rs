@@ -65,6 +65,77 @@ pub enum Theme {
     Unsorted,
 }
 
+impl Theme {
+    /// Every theme, the gravest first.
+    pub const ALL: [Self; 17] = [
+        Self::Illegal,
+        Self::SuicideSelfHarm,
+        Self::Extremism,
+        Self::HateDiscrimination,
+        Self::Violence,
+        Self::Sexual,
+        Self::Drugs,
+        Self::Gambling,
+        Self::Bypass,
+        Self::Security,
+        Self::Misinformation,
+        Self::Piracy,
+        Self::Contact,
+        Self::Leisure,
+        Self::Commerce,
+        Self::Background,
+        Self::Unsorted,
+    ];
+
+    /// The word in files and addresses of pages: `suicide_self_harm`.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Illegal => "illegal",
+            Self::SuicideSelfHarm => "suicide_self_harm",
+            Self::Extremism => "extremism",
+            Self::HateDiscrimination => "hate_discrimination",
+            Self::Violence => "violence",
+            Self::Sexual => "sexual",
+            Self::Drugs => "drugs",
+            Self::Gambling => "gambling",
+            Self::Bypass => "bypass",
+            Self::Security => "security",
+            Self::Misinformation => "misinformation",
+            Self::Piracy => "piracy",
+            Self::Contact => "contact",
+            Self::Leisure => "leisure",
+            Self::Commerce => "commerce",
+            Self::Background => "background",
+            Self::Unsorted => "unsorted",
+        }
+    }
+
+    /// What people read.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Illegal => "Illegal content",
+            Self::SuicideSelfHarm => "Suicide and self-harm",
+            Self::Extremism => "Extremism",
+            Self::HateDiscrimination => "Hate and discrimination",
+            Self::Violence => "Violence",
+            Self::Sexual => "Sexual content",
+            Self::Drugs => "Drugs",
+            Self::Gambling => "Gambling",
+            Self::Bypass => "Getting round the filter",
+            Self::Security => "Malware and hacking",
+            Self::Misinformation => "Misinformation",
+            Self::Piracy => "Piracy",
+            Self::Contact => "Contact with others",
+            Self::Leisure => "Games and leisure",
+            Self::Commerce => "Shopping",
+            Self::Background => "Adverts and telemetry",
+            Self::Unsorted => "Not sorted",
+        }
+    }
+}
+
 /// The four areas of risk of Keeping Children Safe in Education.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,6 +324,14 @@ mod tests {
                 facts.says.ends_with('.') && facts.says.len() > 20,
                 "{category}"
             );
+        }
+    }
+
+    #[test]
+    fn a_themes_id_is_its_word_in_the_catalogue() {
+        for theme in Theme::ALL {
+            let word = serde_json::to_value(theme).unwrap();
+            assert_eq!(word, theme.id());
         }
     }
 

@@ -193,6 +193,32 @@ impl Category {
     }
 }
 
+impl Theme {
+    /// What people read.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Illegal => "Illegal content",
+            Self::SuicideSelfHarm => "Suicide and self-harm",
+            Self::Extremism => "Extremism",
+            Self::HateDiscrimination => "Hate and discrimination",
+            Self::Violence => "Violence",
+            Self::Sexual => "Sexual content",
+            Self::Drugs => "Drugs",
+            Self::Gambling => "Gambling",
+            Self::Bypass => "Getting round the filter",
+            Self::Security => "Malware and hacking",
+            Self::Misinformation => "Misinformation",
+            Self::Piracy => "Piracy",
+            Self::Contact => "Contact with others",
+            Self::Leisure => "Games and leisure",
+            Self::Commerce => "Shopping",
+            Self::Background => "Adverts and telemetry",
+            Self::Unsorted => "Not sorted",
+        }
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())

@@ -30,13 +30,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
+mod advice;
 pub mod app;
+pub mod asked;
+mod casework;
 pub mod chart;
+mod device;
+mod filters;
+mod incident;
+mod incidents;
+mod lookups;
 mod overview;
 pub mod page;
 mod protection;
 pub mod routes;
+mod search;
 pub mod shown;
+mod trace;
+mod trend;
 pub mod visitor;
 
 use app::App;

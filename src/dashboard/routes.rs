@@ -14,13 +14,13 @@ use axum::handler::Handler;
 use axum::http::header::COOKIE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
 use super::app::App;
 use super::page::Problem;
 use super::visitor::{self, Visitor};
-use super::{overview, page, protection};
+use super::{casework, device, incident, incidents, overview, page, protection, search};
 use crate::people::role::Role;
 
 /// Who may see a page.
@@ -70,13 +70,39 @@ fn read<T: 'static>(
     }
 }
 
+/// Sending a form.
+fn write<T: 'static>(
+    path: &'static str,
+    access: Access,
+    handler: impl Handler<T, Arc<App>>,
+) -> Route {
+    Route {
+        method: "POST",
+        path,
+        access,
+        handler: post(handler),
+    }
+}
+
+/// Who reads what pupils looked up.
+const READERS: &[Role] = &[Role::Dsl, Role::Head];
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    use Access::{Everybody, SignedIn};
+    use Access::{Everybody, Only, SignedIn};
     vec![
-        read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
+        read("/devices/{id}", Only(READERS), device::device),
+        read("/incidents", Only(READERS), incidents::incidents),
+        read("/incidents/{at}", Only(READERS), incident::incident),
+        write("/incidents/{at}/assign", Only(READERS), casework::assign),
+        write("/incidents/{at}/host", Only(&[Role::Dsl]), incident::host),
+        write("/incidents/{at}/note", Only(READERS), casework::note),
+        write("/incidents/{at}/reopen", Only(READERS), casework::reopen),
+        write("/incidents/{at}/review", Only(READERS), casework::review),
+        read("/search", Only(READERS), search::search),
+        read("/style.css", Everybody, page::style),
     ]
 }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::page::Problem;
 use crate::people::{Person, Session};
+use crate::record::Deed;
 
 /// The name of the cookie that carries a session.
 pub const COOKIE: &str = "schoolgate";
@@ -42,6 +43,12 @@ impl Visitor {
             address,
             school: app.school().into(),
         }
+    }
+
+    /// Something they do, for the record.
+    #[must_use]
+    pub fn deed(&self, what: &str) -> Deed {
+        Deed::new(&self.person.account, what).from(&self.address)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use crate::serve::{eventually, has};
 
 /// Where the script of axe-core is, if `.ci/run` has fetched it.
@@ -122,6 +123,18 @@ impl Browser {
     /// Opens a page and waits until it is there.
     pub(crate) fn open(&self, url: &str) {
         self.post("/url", &json!({ "url": url }));
+    }
+
+    /// Goes on as somebody who has signed in elsewhere. `place` is any page of
+    /// the same server.
+    pub(crate) fn become_(&self, place: &str, client: &Client) {
+        self.open(place);
+        let url = format!("{}/cookie", self.session);
+        self.agent.delete(&url).call().unwrap();
+        for (name, value) in &client.cookies {
+            let cookie = json!({"cookie": {"name": name, "value": value, "httpOnly": true}});
+            self.post("/cookie", &cookie);
+        }
     }
 
     /// Where it is.

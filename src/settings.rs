@@ -20,7 +20,7 @@ mod read;
 mod tls;
 mod upstream;
 
-pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
+pub use dashboard::{Dashboard, IDLE_MINUTES, PASSWORD_DAYS, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 

@@ -14,7 +14,7 @@ const BOUND: &str = "__Host-schoolgate";
 
 /// The secret in a request's cookies.
 #[must_use]
-pub fn secret(headers: &HeaderMap, tls: bool) -> Option<String> {
+pub(super) fn secret(headers: &HeaderMap, tls: bool) -> Option<String> {
     let wanted = if tls { BOUND } else { PLAIN };
     headers.get_all(COOKIE).iter().find_map(|header| {
         let pairs = header.to_str().ok()?.split(';');
@@ -26,7 +26,7 @@ pub fn secret(headers: &HeaderMap, tls: bool) -> Option<String> {
 
 /// What gives a browser this secret; the empty one takes it away.
 #[must_use]
-pub fn carrying(secret: &str, tls: bool) -> HeaderValue {
+pub(super) fn carrying(secret: &str, tls: bool) -> HeaderValue {
     let name = if tls { BOUND } else { PLAIN };
     let secure = if tls { "; Secure" } else { "" };
     let age = if secret.is_empty() { "; Max-Age=0" } else { "" };

@@ -31,10 +31,17 @@ use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
 pub mod app;
+pub mod chart;
+mod cookie;
 mod overview;
+mod own_account;
 pub mod page;
 mod protection;
 pub mod routes;
+mod second_factor;
+mod set_up;
+pub mod shown;
+mod sign_in;
 pub mod visitor;
 
 use app::App;

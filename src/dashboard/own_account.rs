@@ -6,12 +6,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::app::App;
 use super::page::{self as frame, Problem, csrf};
 use super::set_up::new_password;
+use super::shown::time;
 use super::sign_in::{Next, alert, answer};
 use super::visitor::{Posted, Ticket, Visitor};
 use crate::people::session::Open;
@@ -33,10 +35,7 @@ pub(super) struct End {
 }
 
 /// `GET /account`
-pub(super) async fn page(
-    State(app): State<Arc<App>>,
-    visitor: Visitor,
-) -> Result<Markup, Problem> {
+pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Markup, Problem> {
     let account = visitor.person.account.clone();
     let found = app.blocking(move |app| {
         let left = app.people.recovery_codes_left(&account)?;
@@ -46,6 +45,7 @@ pub(super) async fn page(
     });
     let (own, left, sessions) = found.await??;
     let own = own.ok_or(Problem::NotFound)?;
+    let zone = &app.configuration.document.zone;
     let body = html! {
         dl {
             dt { "Account" } dd { (own.person.account) }
@@ -53,7 +53,7 @@ pub(super) async fn page(
             dt { "E-mail" } dd { (own.email) }
             dt { "Role" } dd { (own.person.role.name()) }
             @if let Some(ends) = own.ends {
-                dt { "Until" } dd { (app.at_school(ends)) }
+                dt { "Until" } dd { (time(ends, zone)) }
             }
         }
         h2 { "Signing in" }
@@ -68,7 +68,7 @@ pub(super) async fn page(
         }
         @if own.second_factor {
             p { "Printed codes left: " (left) }
-            form method="post" action="/account/recovery-codes" {
+            form class="stack" method="post" action="/account/recovery-codes" {
                 (csrf(&visitor))
                 p {
                     label for="password" { "Your password" }
@@ -78,12 +78,12 @@ pub(super) async fn page(
                 p { button { "Make new codes to print" } }
             }
         }
-        (table(&app, &visitor, &sessions))
+        (table(zone, &visitor, &sessions))
     };
     Ok(frame::page(&visitor, "Your account", &body))
 }
 
-fn table(app: &App, visitor: &Visitor, sessions: &[Open]) -> Markup {
+fn table(zone: &TimeZone, visitor: &Visitor, sessions: &[Open]) -> Markup {
     html! {
         table {
             caption { "Where you are signed in" }
@@ -99,8 +99,8 @@ fn table(app: &App, visitor: &Visitor, sessions: &[Open]) -> Markup {
                 @for open in sessions {
                     tr {
                         td { (open.address) @if open.id == visitor.session { " (here)" } }
-                        td { (app.at_school(open.began)) }
-                        td { (app.at_school(open.seen)) }
+                        td { (time(open.began, zone)) }
+                        td { (time(open.seen, zone)) }
                         td {
                             form method="post" action="/account/sessions/end" {
                                 (csrf(visitor))
@@ -151,7 +151,13 @@ pub(super) async fn change_password(
     let again = |says: &str| password_form(&visitor, Some(says));
     match changed.await? {
         Ok(entry @ Entry::Welcome(_)) => Ok(answer(&app, entry, "/", "", again)),
-        Ok(entry) => Ok(answer(&app, entry, "/", "The old password is not right.", again)),
+        Ok(entry) => Ok(answer(
+            &app,
+            entry,
+            "/",
+            "The old password is not right.",
+            again,
+        )),
         Err(PeopleError::Refused(why)) => {
             Ok((StatusCode::UNPROCESSABLE_ENTITY, again(&why)).into_response())
         }
@@ -166,7 +172,7 @@ fn password_form(visitor: &Visitor, says: Option<&str>) -> Markup {
             p { "Choose a password of your own before you go on." }
         }
         (alert(says))
-        form method="post" action="/account/password" {
+        form class="stack" method="post" action="/account/password" {
             (csrf(visitor))
             p {
                 label for="old" { "The password you signed in with" }

@@ -43,11 +43,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 
 /// Around every page.
-pub(super) async fn protect(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn protect(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = if safe || is_own_form(&request) {
         next.run(request).await

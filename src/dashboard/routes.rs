@@ -21,8 +21,8 @@ use super::app::App;
 use super::page::Problem;
 use super::visitor::{Ticket, Visitor};
 use super::{cookie, overview, own_account, page, protection, second_factor, set_up, sign_in};
-use crate::people::Step;
 use crate::people::role::Role;
+use crate::people::{PeopleError, Step};
 
 /// Longest form, unless a page takes more.
 const FORM: usize = 64 << 10;
@@ -97,9 +97,13 @@ pub fn routes() -> Vec<Route> {
     vec![
         read("/", SignedIn, overview::overview),
         read("/account", SignedIn, own_account::page),
-        write("/account/password", SignedIn, own_account::change_password),
         read("/account/password", SignedIn, own_account::password_page),
-        write("/account/recovery-codes", SignedIn, second_factor::renew_codes),
+        write("/account/password", SignedIn, own_account::change_password),
+        write(
+            "/account/recovery-codes",
+            SignedIn,
+            second_factor::renew_codes,
+        ),
         read("/account/second-factor", SignedIn, second_factor::page),
         write("/account/second-factor", SignedIn, second_factor::enrol),
         write("/account/sessions/end", SignedIn, own_account::end_session),
@@ -184,7 +188,7 @@ async fn visitor(
     let found = app.blocking(move |app| {
         let is_set_up = app.people.is_set_up()?;
         let session = asked.map(|secret| app.people.session(&secret, Timestamp::now()));
-        Ok((is_set_up, session.transpose()?.flatten()))
+        Ok::<_, PeopleError>((is_set_up, session.transpose()?.flatten()))
     });
     let found = found.await.and_then(|found| found.map_err(Problem::from));
     let (is_set_up, session) = found.map_err(IntoResponse::into_response)?;

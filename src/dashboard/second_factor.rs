@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -106,7 +105,10 @@ async fn form(
     let (account, secret) = (visitor.person.account.clone(), ticket.0.clone());
     let found = app.blocking(move |app| {
         let offer = app.people.offer(&secret, Timestamp::now())?;
-        let has_one = app.people.account(&account)?.is_some_and(|a| a.second_factor);
+        let has_one = app
+            .people
+            .account(&account)?
+            .is_some_and(|a| a.second_factor);
         Ok::<_, PeopleError>((offer, has_one))
     });
     let (offer, has_one) = found.await??;
@@ -125,7 +127,7 @@ async fn form(
                 p { "Or type this into it: " code { (in_fours(&offer.secret)) } }
             }
             li {
-                form method="post" action="/account/second-factor" {
+                form class="stack" method="post" action="/account/second-factor" {
                     (csrf(visitor))
                     @if has_one {
                         p {

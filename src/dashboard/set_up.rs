@@ -104,7 +104,7 @@ fn form(app: &App, asks: bool, says: Option<&str>) -> Markup {
             "it makes the others, and from then on nobody changes who may see what alone."
         }
         (alert(says))
-        form method="post" action="/set-up" {
+        form class="stack" method="post" action="/set-up" {
             p {
                 label for="name" { "Your name" }
                 input id="name" name="name" autocomplete="name" maxlength="100" required;
@@ -170,14 +170,26 @@ mod tests {
             }
             is_at_machine(from.parse().unwrap(), &headers)
         };
-        for host in ["127.0.0.1:8080", "localhost", "localhost:8080", "[::1]:8080", "[::1]"] {
+        for host in [
+            "127.0.0.1:8080",
+            "localhost",
+            "localhost:8080",
+            "[::1]:8080",
+            "[::1]",
+        ] {
             assert!(at("127.0.0.1", &[("host", host)]), "{host}");
         }
         assert!(at("::ffff:127.0.0.1", &[("host", "127.0.0.1:80")]));
         assert!(!at("10.0.0.9", &[("host", "127.0.0.1:8080")]));
         assert!(!at("127.0.0.1", &[]));
         assert!(!at("127.0.0.1", &[("host", "evil.example")]));
-        for header in ["x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-host"] {
+        for header in [
+            "x-forwarded-for",
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-forwarded-host",
+        ] {
             let headers = [("host", "127.0.0.1:8080"), (header, "127.0.0.1")];
             assert!(!at("127.0.0.1", &headers), "{header}");
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::app::App;
 use super::cookie;
 use super::page::{self, Problem};
-use super::visitor::{Posted, Sent, Ticket, Visitor};
+use super::visitor::{Nothing, Posted, Sent, Ticket, Visitor};
 use crate::people::sign_in::Entry;
 use crate::people::{Session, Step};
 
@@ -77,10 +77,7 @@ pub(super) async fn try_password(
 }
 
 /// `GET /sign-in/code`
-pub(super) async fn code_page(
-    visitor: Visitor,
-    Query(query): Query<Next>,
-) -> Response {
+pub(super) async fn code_page(visitor: Visitor, Query(query): Query<Next>) -> Response {
     let next = own(&query.next);
     if visitor.step != Some(Step::Code) {
         return Redirect::to(&next).into_response();
@@ -112,7 +109,7 @@ pub(super) async fn try_code(
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Posted(()): Posted<()>,
+    Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Problem> {
     let tls = app.tls();
     app.blocking(move |app| {
@@ -201,7 +198,7 @@ fn own(next: &str) -> String {
 pub(super) fn alert(says: Option<&str>) -> Markup {
     html! {
         @if let Some(says) = says {
-            p class="danger" role="alert" { (says) }
+            p class="notice danger" role="alert" { (says) }
         }
     }
 }
@@ -209,7 +206,7 @@ pub(super) fn alert(says: Option<&str>) -> Markup {
 fn password_form(app: &App, next: &str, says: Option<&str>) -> Markup {
     let body = html! {
         (alert(says))
-        form method="post" action="/sign-in" {
+        form class="stack" method="post" action="/sign-in" {
             input type="hidden" name="next" value=(next);
             p {
                 label for="account" { "Account" }
@@ -231,7 +228,7 @@ fn password_form(app: &App, next: &str, says: Option<&str>) -> Markup {
 fn code_form(visitor: &Visitor, next: &str, says: Option<&str>) -> Markup {
     let body = html! {
         (alert(says))
-        form method="post" action="/sign-in/code" {
+        form class="stack" method="post" action="/sign-in/code" {
             (page::csrf(visitor))
             input type="hidden" name="next" value=(next);
             p {
@@ -262,8 +259,15 @@ mod tests {
             assert_eq!(own(path), path);
         }
         for bad in [
-            "", "x", "//evil.example", "/\\evil.example", "https://evil.example",
-            "/\t/evil.example", "/a b", "/é", "javascript:alert(1)",
+            "",
+            "x",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/a b",
+            "/é",
+            "javascript:alert(1)",
         ] {
             assert_eq!(own(bad), "/", "{bad}");
         }

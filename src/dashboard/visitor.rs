@@ -86,6 +86,10 @@ impl<S: Sync> FromRequestParts<S> for Ticket {
 #[derive(Debug)]
 pub struct Posted<T>(pub T);
 
+/// A form that has nothing to say but its button.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
+
 #[derive(Deserialize)]
 struct Token {
     csrf: String,
@@ -121,10 +125,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn form<S: Send + Sync>(
-    request: Request,
-    state: &S,
-) -> Result<axum::body::Bytes, Problem> {
+async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<axum::body::Bytes, Problem> {
     axum::body::Bytes::from_request(request, state)
         .await
         .map_err(|_| Problem::Bad("The form is too long, or came broken.".to_owned()))

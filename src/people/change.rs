@@ -176,12 +176,7 @@ impl People {
 
     /// Gives an account a new temporary password and takes its second factor
     /// away; a disabled one can be used again.
-    pub fn reset(
-        &self,
-        by: &Actor,
-        account: &str,
-        now: Timestamp,
-    ) -> Result<Outcome, PeopleError> {
+    pub fn reset(&self, by: &Actor, account: &str, now: Timestamp) -> Result<Outcome, PeopleError> {
         let temporary = password::temporary();
         let hash = password::hash(&temporary).ok_or(PeopleError::Hash)?;
         let mut store = self.store();

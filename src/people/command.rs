@@ -161,11 +161,19 @@ fn list(
         return Ok(());
     }
     for line in lines {
-        let factor = if line.second_factor { "two factors" } else { "password" };
+        let factor = if line.second_factor {
+            "two factors"
+        } else {
+            "password"
+        };
         writeln!(
             out,
             "{:<20} {:<12} {:<9} {:<12} {}",
-            line.account, line.role.id(), line.state, factor, line.name
+            line.account,
+            line.role.id(),
+            line.state,
+            factor,
+            line.name
         )?;
     }
     Ok(())

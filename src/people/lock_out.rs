@@ -276,6 +276,9 @@ mod tests {
         for _ in 0..20 {
             who.begin(&store, at(86_400 * 365)).unwrap();
         }
-        assert!(matches!(who.begin(&store, at(0)).unwrap(), Turn::Try { .. }));
+        assert!(matches!(
+            who.begin(&store, at(0)).unwrap(),
+            Turn::Try { .. }
+        ));
     }
 }

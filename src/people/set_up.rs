@@ -64,8 +64,7 @@ impl People {
                 account: "set-up",
                 from,
             };
-            let same =
-                |text: &str| blake3::hash(text.trim().to_ascii_uppercase().as_bytes());
+            let same = |text: &str| blake3::hash(text.trim().to_ascii_uppercase().as_bytes());
             if let Some(entry) = self.guess(attempt, "set_up_failed", now, || {
                 Ok(same(code) == same(&wanted))
             })? {

@@ -52,7 +52,7 @@ fn it_tells_what_is_in_force_and_what_it_did() {
     assert_eq!(status.cache.hits + status.cache.misses, 2);
     assert_eq!(status.upstreams.len(), 1);
     let first = &status.upstreams[0];
-    assert!(first.up && first.answers == 1 && first.last_answer.is_some());
+    assert!(first.up && first.answers >= 1 && first.last_answer.is_some());
     assert_eq!(first.server, format!("udp://{}", upstream.address));
     assert!(status.disk.unwrap().free > 0);
     assert_eq!(status.retention.keep_days, 183);

@@ -102,7 +102,13 @@ const MAY_USE: [(&str, &[&str]); 36] = [
     ("people", &["lists/durable", "record", "settings"]),
     (
         "incidents",
-        &["lists/category", "lists/durable", "policy", "querylog"],
+        &[
+            "lists/category",
+            "lists/durable",
+            "people/role",
+            "policy",
+            "querylog",
+        ],
     ),
     (
         "alerts",

@@ -29,9 +29,9 @@ use crate::policy::Policy;
 use crate::policy::compile::Live;
 
 /// The record, one JSON object a line.
-const RECORD: &str = "activations.jsonl";
+pub(super) const RECORD: &str = "activations.jsonl";
 /// The texts, by hash.
-const TEXTS: &str = "texts";
+pub(super) const TEXTS: &str = "texts";
 
 /// Holds the live policy.
 pub struct Activation {
@@ -244,7 +244,7 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
     }
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("changes")
 }
 

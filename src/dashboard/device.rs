@@ -50,7 +50,7 @@ pub(super) async fn device(
         let day = day.map_err(|error| Problem::failed("the log", &error))?;
         let cases = app.book.casework().cases(&day.incidents);
         let cases = cases.map_err(|error| Problem::failed("casework", &error))?;
-        Ok((seen(day, sight), cases))
+        Ok::<_, Problem>((seen(day, sight), cases))
     };
     let (day, cases) = app.blocking(look).await??;
     let body = body(&app, &id, &day, &cases, today);

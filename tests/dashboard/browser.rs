@@ -83,7 +83,10 @@ impl Browser {
             "--hide-scrollbars".to_owned(),
             // Nothing but this machine can be reached.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
-            format!("--user-data-dir={}", browser._profile.path().join("p").display()),
+            format!(
+                "--user-data-dir={}",
+                browser._profile.path().join("p").display()
+            ),
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -103,21 +106,17 @@ impl Browser {
 
     fn try_post(&self, path: &str, body: &Value) -> Result<Value, Value> {
         let url = format!("{}{path}", self.session);
-        let mut response = self.agent.post(&url).send_json(body).unwrap();
-        let mut answer: Value = response.body_mut().read_json().unwrap();
-        let value = answer["value"].take();
-        if response.status().is_success() {
-            Ok(value)
-        } else {
-            Err(value)
-        }
+        let post = self.agent.post(&url);
+        let post = post.header("content-type", "application/json; charset=utf-8");
+        let response = post.send(body.to_string()).unwrap();
+        let done = response.status().is_success();
+        let value = value(response);
+        if done { Ok(value) } else { Err(value) }
     }
 
     fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.session);
-        let mut response = self.agent.get(&url).call().unwrap();
-        let mut answer: Value = response.body_mut().read_json().unwrap();
-        answer["value"].take()
+        value(self.agent.get(&url).call().unwrap())
     }
 
     /// Opens a page and waits until it is there.
@@ -277,6 +276,14 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// What the driver answers; a picture of a long page is large.
+fn value(mut response: ureq::http::Response<ureq::Body>) -> Value {
+    let body = response.body_mut().with_config().limit(100 << 20);
+    let text = body.read_to_string().unwrap();
+    let mut answer: Value = serde_json::from_str(&text).unwrap();
+    answer["value"].take()
 }
 
 fn root() -> PathBuf {

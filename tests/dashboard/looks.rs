@@ -24,8 +24,14 @@ fn further(role: &str) -> Vec<(String, String)> {
         return Vec::new();
     }
     vec![
-        page("incidents-all", "/incidents?range=month&theme=all&background=show"),
-        page("incidents-none", "/incidents?group=nobody&category=games&hours=out"),
+        page(
+            "incidents-all",
+            "/incidents?range=month&theme=all&background=show",
+        ),
+        page(
+            "incidents-none",
+            "/incidents?group=nobody&category=games&hours=out",
+        ),
         page("search-found", "/search?q=vpn"),
         page("search-nothing", "/search?q=no-such-thing"),
         page("device", &format!("/devices/{}", seed::TRIED)),
@@ -128,7 +134,11 @@ fn whatever_devices_say_is_no_part_of_the_page() {
     ] {
         browser.open(&at(path));
         for element in ["script", "img", "i", "[onerror]", "[style]"] {
-            assert!(!browser.has(element), "{path}: {element}\n{}", browser.text());
+            assert!(
+                !browser.has(element),
+                "{path}: {element}\n{}",
+                browser.text()
+            );
         }
         assert_ne!(browser.run("return document.title"), "owned", "{path}");
         assert!(!browser.is_too_wide(), "{path}");

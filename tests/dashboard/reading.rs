@@ -58,19 +58,34 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
         "belongs to",
         "other incidents that day",
     ] {
-        assert!(incident.page().contains(words), "{words}: {}", incident.body);
+        assert!(
+            incident.page().contains(words),
+            "{words}: {}",
+            incident.body
+        );
     }
-    assert!(!incident.body.contains("no longer kept"), "{}", incident.body);
+    assert!(
+        !incident.body.contains("no longer kept"),
+        "{}",
+        incident.body
+    );
     let day = dsl.get(&format!("/devices/{TRIED}"));
     assert!(day.page().contains(TRIED_NAME), "{}", day.body);
     let found = dsl.get("/search?q=hurt-diary");
     assert!(found.page().contains("www.hurt-diary.example"));
     let of_person = dsl.get("/search?q=c.+price");
-    assert!(of_person.page().contains("Year 9 iPad"), "{}", of_person.body);
+    assert!(
+        of_person.page().contains("Year 9 iPad"),
+        "{}",
+        of_person.body
+    );
 
     let record = school.record();
     for what in ["read_incidents", "read_rows", "searched"] {
-        assert!(record.contains(&format!("\"what\":\"{what}\"")), "{what}: {record}");
+        assert!(
+            record.contains(&format!("\"what\":\"{what}\"")),
+            "{what}: {record}"
+        );
     }
     assert!(record.contains(TRIED));
     // It says whose rows were read, not what stood in them.
@@ -147,8 +162,16 @@ fn two_people_who_review_the_same_incident_are_told_of_each_other() {
     let second = other.post(&format!("{incident}/review"), &[]);
     assert!(second.location().contains("done=faster"), "{second:?}");
     let page = other.get(second.location().split('#').next().unwrap());
-    assert!(page.page().contains("Somebody else had already reviewed it"));
-    assert!(page.body.contains("</span> by <bdi class=\"name\">dsl</bdi>"), "{}", page.body);
+    assert!(
+        page.page()
+            .contains("Somebody else had already reviewed it")
+    );
+    assert!(
+        page.body
+            .contains("</span> by <bdi class=\"name\">dsl</bdi>"),
+        "{}",
+        page.body
+    );
     let left = one.get("/incidents?range=yesterday&theme=suicide_self_harm&reviewed=no");
     assert_eq!(left.page().matches("class=\"incident\"").count(), 2);
 
@@ -158,7 +181,10 @@ fn two_people_who_review_the_same_incident_are_told_of_each_other() {
     let assigned = one.post(&format!("{incident}/assign"), &[("to", "deputy")]);
     assert!(assigned.location().contains("done=assigned"));
     let page = one.get(&incident);
-    assert!(page.page().contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(
+        page.page()
+            .contains("&lt;script&gt;alert(1)&lt;/script&gt;")
+    );
     assert!(!page.body.contains("<script"));
     assert!(page.body.contains("With <bdi class=\"name\">deputy</bdi>"));
     for (text, status) in [(" \r\n ", 303), (&*"x".repeat(4097), 400)] {
@@ -214,7 +240,10 @@ fn whatever_an_address_asks_is_answered_and_bounded() {
             let at = link.split('"').next().unwrap().to_owned();
             assert!(seen.insert(at.clone()), "{at} came twice");
         }
-        let next = page.body.split("href=\"").find(|rest| rest.contains("before="));
+        let next = page
+            .body
+            .split("href=\"")
+            .find(|rest| rest.contains("before="));
         let Some(next) = next else {
             assert!(seen.len() > 500, "{}", seen.len());
             return;
@@ -255,13 +284,28 @@ fn what_devices_and_names_hold_stays_text() {
     let mut log = Log::new(&folder, &zone);
     let evil = "<script>document.title='x'</script>\u{202e}\"'><img src=x onerror=alert(1)>";
     log.device("evil", evil);
-    log.visit(now - SignedDuration::from_secs(30), "evil", "self_harm", "hurt-diary.example", 2);
+    log.visit(
+        now - SignedDuration::from_secs(30),
+        "evil",
+        "self_harm",
+        "hurt-diary.example",
+        2,
+    );
     log.write(now);
     let pages = Pages::start(&folder);
     let mut dsl = Client::signed_in(&pages, &folder, "dsl");
-    for path in ["/", "/incidents?range=today", "/devices/evil", "/search?q=evil"] {
+    for path in [
+        "/",
+        "/incidents?range=today",
+        "/devices/evil",
+        "/search?q=evil",
+    ] {
         let page = dsl.get(path);
-        assert!(page.page().contains("&lt;script&gt;document"), "{path}: {}", page.body);
+        assert!(
+            page.page().contains("&lt;script&gt;document"),
+            "{path}: {}",
+            page.body
+        );
         for bad in ["<script", "<img", "\u{202e}"] {
             assert!(!page.body.contains(bad), "{path}: {bad}");
         }

@@ -1,0 +1,10 @@
+//! The pages, as a browser and as somebody hostile sees them: the real program
+//! as a process of its own, asked over HTTP.
+
+pub(crate) mod browser;
+pub(crate) mod client;
+pub(crate) mod seed;
+
+mod looks;
+mod reading;
+mod sign_in;

@@ -55,11 +55,7 @@ pub(super) async fn device(
     let (day, cases) = app.blocking(look).await??;
     let body = body(&app, &id, &day, &cases, today);
     let called = called(&day).unwrap_or(&id);
-    let title: String = called
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(80)
-        .collect();
+    let title = shown::title(called);
     Ok(page_below(&visitor, "Devices", &title, &body))
 }
 

@@ -121,12 +121,7 @@ fn title(found: &Found) -> String {
     let incident = &found.opened.incident;
     let called = incident.device_name.as_ref().or(incident.device.as_ref());
     let called = called.map_or("a device", String::as_str);
-    let called: String = called
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(60)
-        .collect();
-    format!("{}: {called}", incident.theme.name())
+    format!("{}: {}", incident.theme.name(), shown::title(called))
 }
 
 fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup {

@@ -87,7 +87,7 @@ const LISTS: [(&str, &[&str]); 8] = [
     ("bypass", &["free-vpn.example", "proxy-hop.example"]),
     (
         "games",
-        &["blockworld.example", "xn--spiele-mit-bcher-m3b.example"],
+        &["blockworld.example", "xn--bcherspiele-thb.example"],
     ),
     ("social_media", &["chatter.example", "snapshare.example"]),
     (

@@ -105,9 +105,11 @@ fn row(incident: &Incident, case: Option<&Case>, hours: &SchoolHours) -> Markup 
                 a href=(address(incident)) { (shown::site(incident)) }
                 div class="marks" {
                     (shown::theme(incident.theme))
-                    @for id in &incident.categories { span class="badge" { (shown::category(id)) } }
                     (shown::outcome(incident.action))
                     (marks(case))
+                }
+                @if let Some(categories) = categories(incident) {
+                    small class="muted" { (categories) }
                 }
             }
             div {
@@ -121,6 +123,17 @@ fn row(incident: &Incident, case: Option<&Case>, hours: &SchoolHours) -> Markup 
             }
         }
     }
+}
+
+/// Its categories, where they say more than its theme.
+fn categories(incident: &Incident) -> Option<String> {
+    let names: Vec<&str> = incident
+        .categories
+        .iter()
+        .map(|id| shown::category(id))
+        .collect();
+    let said = names.join(", ");
+    (!said.is_empty() && said != incident.theme.name()).then_some(said)
 }
 
 /// Whether somebody has looked at it, and who goes on.

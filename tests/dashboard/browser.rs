@@ -263,9 +263,11 @@ impl Browser {
         words.collect()
     }
 
-    /// Whether the page is wider than its window.
-    pub(crate) fn is_too_wide(&self) -> bool {
-        self.run("return document.documentElement.scrollWidth > innerWidth") == json!(true)
+    /// Whether the page is wider than a screen of this width: on a phone the
+    /// window grows with its page.
+    pub(crate) fn is_wider_than(&self, width: u32) -> bool {
+        let is = self.run("return document.documentElement.scrollWidth");
+        is.as_u64().unwrap() > u64::from(width)
     }
 }
 

@@ -177,6 +177,7 @@ pub(crate) fn plan() -> Plan {
 pub(crate) fn fortnight(plan: &Plan, now: Timestamp) -> Folder {
     // The server has served once: its policy has a number and its texts are kept.
     let folder = plan.start().stop();
+    has_served_since(&folder, now - SignedDuration::from_hours(24 * 30));
     let zone = TimeZone::get("Europe/London").unwrap();
     let mut log = Log::new(&folder, &zone);
     let today = now.to_zoned(zone.clone()).date();
@@ -198,6 +199,15 @@ pub(crate) fn fortnight(plan: &Plan, now: Timestamp) -> Folder {
         log.write(now);
     }
     folder
+}
+
+/// Says in the record of what was in force that it was so since then.
+fn has_served_since(folder: &Folder, then: Timestamp) {
+    let path = folder.state().join("changes/activations.jsonl");
+    let line = std::fs::read_to_string(&path).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+    record["time"] = then.to_string().into();
+    std::fs::write(&path, format!("{record}\n")).unwrap();
 }
 
 /// What everybody does: adverts, games, chats, and lessons that are let through.

@@ -32,11 +32,14 @@ use crate::configuration::Configuration;
 
 pub mod app;
 pub mod chart;
+mod health;
+pub mod in_force;
 mod overview;
 pub mod page;
 mod protection;
 pub mod routes;
 pub mod shown;
+mod tables;
 pub mod visitor;
 
 use app::App;

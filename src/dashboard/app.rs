@@ -15,14 +15,14 @@ use crate::settings::Settings;
 pub struct App {
     /// The folder as it was when the process started.
     pub configuration: Configuration,
-    /// The log as people read it.
-    pub book: Book,
-    /// The policy that decides now, as it was last read.
-    pub in_force: LastRead,
     /// The school's people.
     pub people: People,
     /// Who did what.
     pub record: Record,
+    /// The log as people read it.
+    pub book: Arc<Book>,
+    /// The policy that decides now, as it was last read.
+    pub in_force: LastRead,
 }
 
 impl App {
@@ -30,10 +30,13 @@ impl App {
     pub fn new(configuration: Configuration) -> anyhow::Result<Self> {
         let state_dir = &configuration.settings.state_dir;
         Ok(Self {
-            book: Book::open(state_dir, SchoolHours::of(&configuration.document)),
-            in_force: LastRead::default(),
             people: People::open(state_dir)?,
             record: Record::of_access(state_dir),
+            book: Arc::new(Book::open(
+                state_dir,
+                SchoolHours::of(&configuration.document),
+            )),
+            in_force: LastRead::default(),
             configuration,
         })
     }

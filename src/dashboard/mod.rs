@@ -34,6 +34,7 @@ pub mod app;
 pub mod chart;
 mod health;
 pub mod in_force;
+mod lists;
 mod overview;
 pub mod page;
 mod protection;

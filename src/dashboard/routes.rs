@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::app::App;
 use super::page::Problem;
 use super::visitor::{self, Visitor};
-use super::{health, overview, page, protection};
+use super::{health, lists, overview, page, protection};
 use crate::people::role::Role;
 
 /// Who may see a page.
@@ -81,6 +81,13 @@ pub fn routes() -> Vec<Route> {
         read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
         read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&[Role::Technician]), lists::page),
+        read(
+            "/lists/over-block",
+            Only(&[Role::Technician]),
+            lists::over_block,
+        ),
+        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
     ]
 }
 

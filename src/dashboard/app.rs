@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::in_force::{InForce, LastRead};
 use super::page::Problem;
 use crate::configuration::Configuration;
+use crate::incidents::book::Book;
+use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
 use crate::record::Record;
 use crate::settings::Settings;
@@ -25,6 +28,10 @@ pub struct App {
     /// One password is hashed at a time: each takes a core for a while and 19 MB,
     /// and the resolver is to have the rest.
     hashing: Semaphore,
+    /// The log as people read it.
+    pub book: Arc<Book>,
+    /// The policy that decides now, as it was last read.
+    pub in_force: LastRead,
 }
 
 impl App {
@@ -36,8 +43,18 @@ impl App {
             people: People::open(&settings.state_dir, rules)?,
             record: Record::of_access(&settings.state_dir),
             hashing: Semaphore::new(1),
+            book: Arc::new(Book::open(
+                &settings.state_dir,
+                SchoolHours::of(&configuration.document),
+            )),
+            in_force: LastRead::default(),
             configuration,
         })
+    }
+
+    /// The policy that decides now. Reads files.
+    pub fn policy_in_force(&self) -> anyhow::Result<Arc<InForce>> {
+        self.in_force.policy(&self.configuration)
     }
 
     /// The machine's settings.

@@ -18,9 +18,18 @@ use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
 use super::app::App;
+use super::cookie;
+use super::health;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
 use super::page::Problem;
+use super::protection;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use super::visitor::{Ticket, Visitor};
-use super::{cookie, overview, own_account, page, protection, second_factor, set_up, sign_in};
 use crate::people::role::Role;
 use crate::people::{PeopleError, Step};
 
@@ -89,11 +98,13 @@ fn write<T: 'static>(
         handler: post(handler),
     }
 }
+/// Who may see how the machine fares.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    use Access::{Everybody, SignedIn};
+    use Access::{Everybody, Only, SignedIn};
     vec![
         read("/", SignedIn, overview::overview),
         read("/account", SignedIn, own_account::page),
@@ -115,6 +126,14 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Everybody, page::style),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&[Role::Technician]), lists::page),
+        read(
+            "/lists/over-block",
+            Only(&[Role::Technician]),
+            lists::over_block,
+        ),
+        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
     ]
 }
 

@@ -36,6 +36,7 @@ mod overview;
 pub mod page;
 mod protection;
 pub mod routes;
+pub mod sheet;
 pub mod shown;
 pub mod visitor;
 

@@ -43,6 +43,7 @@ mod protection;
 pub mod routes;
 mod second_factor;
 mod set_up;
+pub mod sheet;
 pub mod shown;
 mod sign_in;
 mod tables;

@@ -15,11 +15,13 @@ use crate::devices::leases::watch::LeaseFile;
 use crate::name::Name;
 use crate::policy::group::Network;
 
+mod channels;
 mod dashboard;
 mod read;
 mod tls;
 mod upstream;
 
+pub use channels::{Mail, Security, Syslog, SyslogTransport, Webhook};
 pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
@@ -106,6 +108,12 @@ pub struct Settings {
     pub querylog: QueryLog,
     /// Who may see the pages.
     pub dashboard: Dashboard,
+    /// How alerts leave by e-mail.
+    pub mail: Option<Mail>,
+    /// How alerts leave to another program.
+    pub webhook: Option<Webhook>,
+    /// How alerts leave to a syslog server.
+    pub syslog: Option<Syslog>,
 }
 
 /// `[listen]`: where it is asked.
@@ -331,6 +339,9 @@ impl Settings {
             &mut self.tls.key,
         ];
         for file in files.into_iter().flatten() {
+            place(file);
+        }
+        for file in self.channel_files().flatten() {
             place(file);
         }
         self

@@ -3,6 +3,7 @@
 use crate::document::Table;
 use crate::policy::group::Network;
 
+use super::channels::page_url;
 use super::read::{ALLOW, number, or_default};
 use super::{Limits, limits};
 
@@ -20,6 +21,8 @@ pub struct Dashboard {
     pub idle_minutes: u32,
     /// Hours after which somebody is signed out in any case.
     pub session_hours: u32,
+    /// Their address, as links in messages have it; may be empty.
+    pub url: String,
 }
 
 pub(super) fn read(table: Table<'_>) -> Dashboard {
@@ -27,6 +30,10 @@ pub(super) fn read(table: Table<'_>) -> Dashboard {
         allow: or_default(table.parsed_list("allow", Network::parse), &ALLOW),
         idle_minutes: number(&table, "idle_minutes", IDLE_MINUTES),
         session_hours: number(&table, "session_hours", SESSION_HOURS),
+        url: table
+            .parsed("url", page_url)
+            .map(|url| url.value)
+            .unwrap_or_default(),
     };
     table.finish();
     dashboard

@@ -65,6 +65,8 @@ use crate::settings::{Dnssec, Settings};
 /// By how much the log's writer gives way to the workers: a quarter of a core
 /// that is wholly taken still writes each row within a second.
 const WRITER_NICENESS: i32 = 5;
+/// Seconds for which the block page's own name may be kept.
+const PAGE_TTL: u32 = 60;
 
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
@@ -299,7 +301,13 @@ pub fn local(settings: &Settings, forwarded: Vec<Name>) -> anyhow::Result<Local>
         addresses: record.addresses.clone(),
         ttl: record.ttl,
     });
-    let records: Vec<_> = records.collect();
+    // Which the block page is at, too; the addresses are there, or `check` has said so.
+    let page = settings.answers.page_name.as_ref().map(|name| LocalRecord {
+        name: name.clone(),
+        addresses: settings.answers.page_addresses.clone(),
+        ttl: PAGE_TTL,
+    });
+    let records: Vec<_> = records.chain(page).collect();
     let mut zones = Vec::new();
     for zone in &settings.local.zones {
         let text = std::fs::read_to_string(&zone.file)

@@ -15,12 +15,14 @@ use crate::devices::leases::watch::LeaseFile;
 use crate::name::Name;
 use crate::policy::group::Network;
 
+mod answers;
 mod channels;
 mod dashboard;
 mod read;
 mod tls;
 mod upstream;
 
+pub use answers::Answers;
 pub use channels::{Mail, Security, Syslog, SyslogTransport, Webhook};
 pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
 pub use tls::Tls;
@@ -133,6 +135,8 @@ pub struct Listen {
     pub metrics: Option<SocketAddr>,
     /// Where the pages are served.
     pub dashboard: SocketAddr,
+    /// Where the block page is served, in plain HTTP; none: nowhere.
+    pub block_page: Option<SocketAddr>,
     /// How many threads answer; 0: one per core.
     pub threads: usize,
 }
@@ -224,20 +228,6 @@ pub struct Cache {
     pub stale: u32,
     /// Whether an answer in demand is fetched again shortly before it expires.
     pub prefetch: bool,
-}
-
-/// `[answers]`: what a blocked question gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answers {
-    /// Seconds for which a blocked answer may be kept.
-    pub block_ttl: u32,
-    /// Addresses of the block page, for groups with `answer = "page"`.
-    pub page_addresses: Vec<IpAddr>,
-    /// Whom to ask about a block, for those who look (RFC 8914); may be empty.
-    pub contact: String,
-    /// The page that says who filters here and why, for those who ask what kind
-    /// of resolver this is (RFC 9606); https, may be empty.
-    pub info_url: String,
 }
 
 /// `[limits]`: how much one device may ask for.

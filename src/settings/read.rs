@@ -7,11 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{
-    Answers, BLOCK_TTL, BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
+    BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
     ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
     MAX_OUTSTANDING, MAX_TTL, MIN_TTL, Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
     Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
-    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, channels, dashboard, tls,
+    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, answers, channels,
+    dashboard, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -48,11 +49,6 @@ const LEASE_FORMATS: [(&str, Format); 3] = [
 /// Nobody may think that everything is encrypted while lists' hosts are not.
 const NO_LIST_RESOLVER: &str = "there is no plain server here, and the lists' own hosts are asked \
     for in plain; say of whom under [refresh], such as resolvers = [\"9.9.9.9\"]";
-/// Longest contact text: it travels in every blocked answer to those who ask.
-const MAX_CONTACT: usize = 100;
-/// Longest address of the page about this resolver: with its key it is one
-/// character-string (RFC 1035 section 3.3).
-const MAX_INFO_URL: usize = 200;
 
 impl Settings {
     /// Reads the text of a `schoolgate.toml`. Paths stay as they were typed; see
@@ -74,6 +70,7 @@ impl Settings {
         let listen = section("listen");
         let tls = tls::read(section("tls"));
         let (listen, dns) = read_listen(listen, &tls);
+        let (answers, page_name) = answers::read(section("answers"));
         let upstream = section("upstream");
         let whom = upstream.place();
         let settings = Self {
@@ -83,7 +80,7 @@ impl Settings {
             listen,
             tls,
             cache: read_cache(section("cache")),
-            answers: read_answers(section("answers")),
+            answers,
             limits: read_limits(section("limits")),
             rebinding: read_rebinding(section("rebinding")),
             local: read_local(section("local")),
@@ -99,6 +96,13 @@ impl Settings {
         if asks && settings.list_resolvers().is_empty() {
             root.complain_at(&whom, NO_LIST_RESOLVER);
         }
+        let (tls, local, upstream) = (&settings.tls, &settings.local, &settings.upstream);
+        let collides = page_name.as_ref().and_then(|page| {
+            answers::page_name_collides(page, tls.name.as_ref(), local, upstream)
+        });
+        if let Some((place, why)) = collides {
+            root.complain_at(&place, why);
+        }
         root.finish();
         settings
     }
@@ -110,10 +114,8 @@ fn read_listen(table: Table<'_>, tls: &Tls) -> (Listen, Vec<SocketAddr>) {
         table.complain("`dns` is empty: nobody could ask anything");
     }
     let dns: Vec<SocketAddr> = or_default(dns, &DNS);
-    let metrics = table.parsed("metrics", |text| match text {
-        "" => Ok(None),
-        text => socket(text).map(Some),
-    });
+    let metrics = table.parsed("metrics", socket_or_none);
+    let block_page = table.parsed("block_page", socket_or_none);
     let dashboard = table.parsed("dashboard", socket);
     let quic = tls::datagram_listeners(&table, "quic", tls, &[("dns", &dns)]);
     let listen = Listen {
@@ -124,6 +126,7 @@ fn read_listen(table: Table<'_>, tls: &Tls) -> (Listen, Vec<SocketAddr>) {
         quic,
         metrics: metrics.map_or(Some(METRICS), |m| m.value),
         dashboard: dashboard.map_or(DASHBOARD, |d| d.value),
+        block_page: block_page.and_then(|b| b.value),
         threads: number(&table, "threads", THREADS),
     };
     table.finish();
@@ -248,42 +251,6 @@ fn read_cache(table: Table<'_>) -> Cache {
     }
     table.finish();
     cache
-}
-
-fn read_answers(table: Table<'_>) -> Answers {
-    let contact = table.parsed("contact", |text| {
-        let long = text.chars().count() > MAX_CONTACT || text.chars().any(char::is_control);
-        let message = format!("`contact` is one line of at most {MAX_CONTACT} characters");
-        if long {
-            Err(message)
-        } else {
-            Ok(text.to_owned())
-        }
-    });
-    let addresses = table.parsed_list("page_addresses", address);
-    let info_url = table.parsed("info_url", info_url);
-    let answers = Answers {
-        block_ttl: number(&table, "block_ttl", BLOCK_TTL),
-        page_addresses: values(addresses.unwrap_or_default()),
-        contact: contact.map(|c| c.value).unwrap_or_default(),
-        info_url: info_url.map(|url| url.value).unwrap_or_default(),
-    };
-    table.finish();
-    answers
-}
-
-/// RFC 9606 section 5: https only.
-fn info_url(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("https://").unwrap_or_default();
-    let whole = !host.is_empty() && !host.starts_with('/') && text.len() <= MAX_INFO_URL;
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.is_empty() || (whole && plain) {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "`info_url` is a page of at most {MAX_INFO_URL} characters; write it like \
-         \"https://www.school.example/filtering\""
-    ))
 }
 
 fn read_limits(table: Table<'_>) -> Ceilings {
@@ -428,6 +395,14 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is not an address with a port; write it like 127.0.0.1:53 or [::1]:53")
     })
+}
+
+/// As [`socket`]; "" is nowhere.
+fn socket_or_none(text: &str) -> Result<Option<SocketAddr>, String> {
+    match text {
+        "" => Ok(None),
+        text => socket(text).map(Some),
+    }
 }
 
 pub(super) fn address(text: &str) -> Result<IpAddr, String> {

@@ -20,3 +20,4 @@ mod profile;
 mod querylog;
 mod serve;
 mod settings;
+mod status;

@@ -127,6 +127,13 @@ impl Activation {
         self.live.load_full()
     }
 
+    /// The activation that the live policy came of.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        let live = self.policy()?;
+        self.last.as_ref().filter(|last| last.number == live.number)
+    }
+
     /// Builds the policy anew and puts it in force.
     pub fn activate(&mut self, cause: Cause, now: Timestamp) -> Result<Record, Refused> {
         let result = self.try_activate(cause, now);

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 
 use crate::lists::category::Theme;
-use crate::policy::alerts::{theme_id, theme_of};
 use crate::policy::decision::Verdict;
 
 /// What kind of thing it is.
@@ -150,7 +149,7 @@ impl Alert {
                 self.raised.as_microsecond(),
                 self.title,
                 self.says,
-                self.theme.map_or("", theme_id),
+                self.theme.map_or("", Theme::id),
                 text(&self.category),
                 self.mandatory,
                 self.action.map_or("", Verdict::id),
@@ -198,7 +197,7 @@ pub(super) fn raised(row: &Row<'_>) -> rusqlite::Result<Raised> {
         raised: moment(3)?,
         title: row.get(4)?,
         says: row.get(5)?,
-        theme: theme.as_deref().and_then(theme_of),
+        theme: theme.as_deref().and_then(Theme::named),
         category: text(7)?,
         mandatory: row.get(8)?,
         action: action.and_then(|id| Verdict::ALL.into_iter().find(|known| known.id() == id)),

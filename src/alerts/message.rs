@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use super::alert::{Alert, Kind};
 use crate::lists::category::{Category, Theme};
-use crate::policy::alerts::theme_name;
 use crate::policy::decision::Verdict;
 
 /// How grave a message is, as syslog counts (RFC 5424 section 6.2.1).
@@ -144,10 +143,10 @@ fn what(alert: &Alert) -> String {
     let category = alert.category.as_deref().filter(|_| !alert.mandatory);
     let facts = category.and_then(Category::named).and_then(Category::facts);
     match facts {
-        Some(facts) if facts.name != theme_name(theme) => {
-            format!("{} ({})", theme_name(theme), facts.name)
+        Some(facts) if facts.name != theme.name() => {
+            format!("{} ({})", theme.name(), facts.name)
         }
-        _ => theme_name(theme).to_owned(),
+        _ => theme.name().to_owned(),
     }
 }
 
@@ -192,7 +191,7 @@ fn subject(alert: &Alert, zone: &TimeZone) -> String {
     match alert.theme {
         Some(theme) if alert.kind.is_of_a_device() => {
             let group = one_line(&alert.group);
-            format!("Schoolgate alert: {}, group {group}, {at}", theme_name(theme))
+            format!("Schoolgate alert: {}, group {group}, {at}", theme.name())
         }
         _ => format!("Schoolgate: {}", one_line(&alert.title)),
     }
@@ -229,7 +228,7 @@ fn fields(
     }
     if alert.kind.is_of_a_device() {
         let theme = alert.theme.unwrap_or(Theme::Unsorted);
-        add("theme", crate::policy::alerts::theme_id(theme).into());
+        add("theme", theme.id().into());
         add("mandatory", alert.mandatory.into());
         add("count", alert.count.into());
         add("device", alert.device.clone().into());

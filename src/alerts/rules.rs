@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::alert::{Alert, Kind};
 use super::desk::Desk;
 use crate::lists::category::{Category, CategorySet, Theme};
-use crate::policy::alerts::{AlertRules, Rule, Tell, has_floor, theme_id, theme_name};
+use crate::policy::alerts::{AlertRules, Rule, Tell, has_floor};
 use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::row::{Row, VARIOUS};
 use crate::querylog::visits::registrable;
@@ -152,7 +152,7 @@ impl<'r> Hit<'r> {
         .execute(params![
             self.device,
             self.row.group,
-            theme_id(self.theme),
+            self.theme.id(),
             self.minute(),
             digest.get(..16),
             self.row.count.cast_signed(),
@@ -174,7 +174,7 @@ impl<'r> Hit<'r> {
             params![
                 self.device,
                 self.row.group,
-                theme_id(self.theme),
+                self.theme.id(),
                 self.minute() - i64::from(minutes),
                 self.minute(),
             ],
@@ -198,7 +198,7 @@ impl<'r> Hit<'r> {
                 params![
                     self.device,
                     self.row.group,
-                    theme_id(self.theme),
+                    self.theme.id(),
                     self.row.is_mandatory(),
                     time - reach,
                     time + reach,
@@ -223,7 +223,7 @@ impl<'r> Hit<'r> {
             uid,
             kind,
             raised: now,
-            title: theme_name(self.theme).to_owned(),
+            title: self.theme.name().to_owned(),
             says,
             theme: Some(self.theme),
             category: self.category.map(|category| category.id().to_owned()),

@@ -12,56 +12,6 @@ use jiff::civil::{Time, Weekday};
 use super::timetable::Hours;
 use crate::lists::category::Theme;
 
-/// Every theme, the gravest first, with its id and what people call it.
-pub const THEMES: [(Theme, &str, &str); 17] = [
-    (Theme::Illegal, "illegal", "Illegal content"),
-    (
-        Theme::SuicideSelfHarm,
-        "suicide_self_harm",
-        "Suicide and self-harm",
-    ),
-    (Theme::Extremism, "extremism", "Extremism"),
-    (
-        Theme::HateDiscrimination,
-        "hate_discrimination",
-        "Hate and discrimination",
-    ),
-    (Theme::Violence, "violence", "Violence"),
-    (Theme::Sexual, "sexual", "Sexual content"),
-    (Theme::Drugs, "drugs", "Drugs"),
-    (Theme::Gambling, "gambling", "Gambling"),
-    (Theme::Bypass, "bypass", "Getting around the filter"),
-    (Theme::Security, "security", "Malware and hacking"),
-    (Theme::Misinformation, "misinformation", "Misinformation"),
-    (Theme::Piracy, "piracy", "Piracy"),
-    (Theme::Contact, "contact", "Contact with others"),
-    (Theme::Leisure, "leisure", "Leisure"),
-    (Theme::Commerce, "commerce", "Shopping"),
-    (Theme::Background, "background", "Adverts and telemetry"),
-    (Theme::Unsorted, "unsorted", "Unsorted"),
-];
-
-/// The word for a theme in policy, files and messages to machines.
-#[must_use]
-pub fn theme_id(theme: Theme) -> &'static str {
-    let found = THEMES.iter().find(|(known, ..)| *known == theme);
-    found.map_or("unsorted", |(_, id, _)| id)
-}
-
-/// What people call a theme.
-#[must_use]
-pub fn theme_name(theme: Theme) -> &'static str {
-    let found = THEMES.iter().find(|(known, ..)| *known == theme);
-    found.map_or("Unsorted", |(.., name)| name)
-}
-
-/// The theme of an id.
-#[must_use]
-pub fn theme_of(id: &str) -> Option<Theme> {
-    let found = THEMES.iter().find(|(_, known, _)| *known == id);
-    found.map(|(theme, ..)| *theme)
-}
-
 /// All that `[alerts]` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRules {
@@ -260,7 +210,7 @@ pub fn has_floor(theme: Theme) -> bool {
 impl Default for AlertRules {
     fn default() -> Self {
         Self {
-            themes: THEMES.map(|(theme, ..)| Rule::usual(theme)).into(),
+            themes: Theme::ALL.map(Rule::usual).into(),
             people: Vec::new(),
             fallback: None,
             include_domain: false,
@@ -291,13 +241,9 @@ mod tests {
     #[test]
     fn every_theme_has_one_rule_and_the_gravest_are_told_at_once() {
         let rules = AlertRules::default();
-        assert_eq!(rules.themes.len(), THEMES.len());
+        assert_eq!(rules.themes.len(), Theme::ALL.len());
         for theme in [Theme::Illegal, Theme::SuicideSelfHarm] {
             assert_eq!(rules.rule(theme).unwrap().tell, Tell::AtOnce);
-        }
-        for (theme, id, name) in THEMES {
-            assert_eq!(theme_of(id), Some(theme));
-            assert_eq!((theme_id(theme), theme_name(theme)), (id, name));
         }
     }
 

@@ -9,7 +9,7 @@ use super::calendar::{DAYS, hours, wall_time};
 use crate::document::{Placed, Table, choices};
 use crate::lists::category::Theme;
 use crate::policy::alerts::{
-    AlertRules, Audience, DigestTime, DropRule, Recipient, Rule, THEMES, Tell, has_floor, theme_of,
+    AlertRules, Audience, DigestTime, DropRule, Recipient, Rule, Tell, has_floor,
 };
 use crate::policy::timetable::Hours;
 
@@ -86,11 +86,11 @@ fn themes(
     groups: &[&str],
     people: &[(Audience, Vec<String>)],
 ) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = THEMES.map(|(theme, ..)| Rule::usual(theme)).into();
+    let mut rules: Vec<Rule> = Theme::ALL.map(Rule::usual).into();
     let typed = alerts.table("themes").map(|themes| themes.named_tables());
     for (id, table) in typed.unwrap_or_default() {
-        let Some(theme) = theme_of(&id.value) else {
-            let hint = choices(&id.value, THEMES.map(|(_, id, _)| id));
+        let Some(theme) = Theme::named(&id.value) else {
+            let hint = choices(&id.value, Theme::ALL.map(Theme::id));
             let message = format!("there is no theme \"{}\"; {hint}", id.value);
             alerts.complain_at(&id.place, message);
             continue;

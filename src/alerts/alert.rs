@@ -15,6 +15,8 @@ pub enum Kind {
     Threshold,
     /// A group asks, or is blocked, far less than usual.
     Drop,
+    /// Questions are not answered by the school's rules.
+    Filter,
     /// The log is not being written.
     Log,
     /// The lists are old.
@@ -29,10 +31,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hit,
         Self::Threshold,
         Self::Drop,
+        Self::Filter,
         Self::Log,
         Self::Lists,
         Self::Disk,
@@ -47,11 +50,28 @@ impl Kind {
             Self::Hit => "hit",
             Self::Threshold => "threshold",
             Self::Drop => "drop",
+            Self::Filter => "filter",
             Self::Log => "log",
             Self::Lists => "lists",
             Self::Disk => "disk",
             Self::RecoveryCode => "recovery_code",
             Self::LockOut => "lock_out",
+        }
+    }
+
+    /// What is said of it where nothing better is.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Hit => "A device asked for what is told at once",
+            Self::Threshold => "A device tries again and again",
+            Self::Drop => "Far less than usual",
+            Self::Filter => "The filter does not work",
+            Self::Log => "The log is not being written",
+            Self::Lists => "The lists are out of date",
+            Self::Disk => "The disk is nearly full",
+            Self::RecoveryCode => "A recovery code was used",
+            Self::LockOut => "Accounts are being locked",
         }
     }
 

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::alert::{Alert, Kind};
 use super::desk::Desk;
 use super::store::{self, StoreError};
-use crate::lists::report::{ListsReport, lists};
+use crate::lists::report::{ListsReport, report};
 use crate::record::{Entry, Record};
 use crate::status::health::{Area, Finding, Health, Level};
 use crate::status::{Resolver, Status};
@@ -31,7 +31,7 @@ const READ: &str = "record read";
 const LOCKED: &str = "locked out";
 
 /// What it keeps in mind.
-pub struct Watcher {
+pub(super) struct Watcher {
     state_dir: PathBuf,
     record: Record,
     read: u64,
@@ -41,7 +41,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins behind what is in the record already, or where it stopped.
-    pub fn begin(state_dir: &Path, db: &Connection) -> Result<Self, StoreError> {
+    pub(super) fn begin(state_dir: &Path, db: &Connection) -> Result<Self, StoreError> {
         let record = Record::of_access(state_dir);
         let known = store::note(db, READ)?.and_then(|text| text.parse().ok());
         let read = match known {
@@ -61,14 +61,14 @@ impl Watcher {
     }
 
     /// Looks at how the filter fares.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         tx: &Transaction<'_>,
         desk: &Desk<'_>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let resolver = Status::read(&self.state_dir);
-        let lists = lists(&self.state_dir, now).ok();
+        let lists = report(&self.state_dir, now).ok();
         for (kind, trouble) in troubles(&resolver, lists.as_ref(), now) {
             self.judge(tx, desk, kind, trouble, now)?;
         }
@@ -103,7 +103,7 @@ impl Watcher {
     }
 
     /// Reads what was added to the record.
-    pub fn look_at_the_record(
+    pub(super) fn look_at_the_record(
         &mut self,
         db: &mut Connection,
         desk: &Desk<'_>,
@@ -189,7 +189,9 @@ fn lock_out(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let known = store::note(tx, LOCKED)?.unwrap_or_default();
-    let known = known.split(' ').filter_map(|at| at.parse::<Timestamp>().ok());
+    let known = known
+        .split(' ')
+        .filter_map(|at| at.parse::<Timestamp>().ok());
     let mut recent: Vec<Timestamp> = known
         .filter(|at| entry.time.duration_since(*at).abs() < HOUR)
         .collect();

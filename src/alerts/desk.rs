@@ -13,21 +13,21 @@ use crate::settings::Settings;
 
 /// What it takes to tell somebody.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
+pub(super) struct Desk<'a> {
     /// The school's rules.
-    pub rules: &'a AlertRules,
+    pub(super) rules: &'a AlertRules,
     /// The ways that are set up.
-    pub settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     /// The school's name.
-    pub school: &'a str,
+    pub(super) school: &'a str,
     /// Its zone.
-    pub zone: &'a TimeZone,
+    pub(super) zone: &'a TimeZone,
 }
 
 impl<'a> Desk<'a> {
     /// What every message has in it.
     #[must_use]
-    pub fn letterhead(&self) -> Letterhead<'a> {
+    pub(super) fn letterhead(&self) -> Letterhead<'a> {
         Letterhead {
             school: self.school,
             zone: self.zone,
@@ -38,7 +38,7 @@ impl<'a> Desk<'a> {
 
     /// Raises an alert and tells those of `to`; an alert that was raised before
     /// is not told again.
-    pub fn raise(
+    pub(super) fn raise(
         &self,
         tx: &Transaction<'_>,
         alert: &Alert,
@@ -60,7 +60,7 @@ impl<'a> Desk<'a> {
 
     /// Puts a message into the outbox for everybody it is for. Programs do not
     /// sleep: only e-mail waits for `due`.
-    pub fn tell(
+    pub(super) fn tell(
         &self,
         tx: &Transaction<'_>,
         about: (&str, Option<i64>),
@@ -83,7 +83,7 @@ impl<'a> Desk<'a> {
 
     /// Whether a way is set up.
     #[must_use]
-    pub fn has(&self, channel: Channel) -> bool {
+    pub(super) fn has(&self, channel: Channel) -> bool {
         match channel {
             Channel::Mail => self.settings.mail.is_some(),
             Channel::Webhook => self.settings.webhook.is_some(),

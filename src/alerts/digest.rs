@@ -25,7 +25,7 @@ const MESSAGES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Sends the digest when its hour has come. After weeks without power there is
 /// one digest, of all of them.
-pub fn send_if_due(
+pub(super) fn send_if_due(
     tx: &Transaction<'_>,
     desk: &Desk<'_>,
     now: Timestamp,
@@ -45,7 +45,11 @@ pub fn send_if_due(
         return Ok(());
     };
     let body = body(tx, desk, since, due)?;
-    let day = |at: Timestamp| at.to_zoned(desk.zone.clone()).strftime("%-d %B %Y").to_string();
+    let day = |at: Timestamp| {
+        at.to_zoned(desk.zone.clone())
+            .strftime("%-d %B %Y")
+            .to_string()
+    };
     let subject = format!("digest, {} to {}", day(since), day(due));
     let message = Message::plain("digest", &subject, &body, now, desk.letterhead());
     let to = [Recipient::Role(Audience::Dsl)];
@@ -155,7 +159,11 @@ fn counted(count: i64, what: &str) -> String {
 }
 
 /// Tells the fallback of alerts that nobody has acknowledged in time, once.
-pub fn remind(tx: &Transaction<'_>, desk: &Desk<'_>, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn remind(
+    tx: &Transaction<'_>,
+    desk: &Desk<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let hours = i64::from(desk.rules.remind_hours);
     if hours == 0 {
         return Ok(());
@@ -185,13 +193,19 @@ pub fn remind(tx: &Transaction<'_>, desk: &Desk<'_>, now: Timestamp) -> Result<(
     );
     let subject = format!("{alerts} not acknowledged");
     let message = Message::plain("reminder", &subject, &body, now, desk.letterhead());
-    desk.tell(tx, (&format!("reminder {newest}"), None), &message, &[], now)?;
+    desk.tell(
+        tx,
+        (&format!("reminder {newest}"), None),
+        &message,
+        &[],
+        now,
+    )?;
     Ok(())
 }
 
 /// Alerts go with the rows they are about, unless a hold keeps those (R-69,
 /// R-73); messages that have left go sooner.
-pub fn forget_the_old(
+pub(super) fn forget_the_old(
     tx: &Transaction<'_>,
     desk: &Desk<'_>,
     now: Timestamp,

@@ -49,7 +49,7 @@ enum Finding {
 }
 
 /// Judges the last full hour, once.
-pub fn look(
+pub(super) fn look(
     tx: &Transaction<'_>,
     desk: &Desk<'_>,
     groups: &[&str],

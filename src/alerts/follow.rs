@@ -38,7 +38,7 @@ const BEGUN: &str = "begun";
 const WATCHED: &str = "watched";
 
 /// Reads what is new.
-pub struct Follower {
+pub(super) struct Follower {
     folder: PathBuf,
     days: HashMap<Date, Day>,
     /// Files that have not changed since then hold nothing new.
@@ -62,19 +62,19 @@ struct Day {
 
 /// What is new.
 #[derive(Default)]
-pub struct Fresh {
+pub(super) struct Fresh {
     /// The rows, with the day of the file they stand in.
-    pub rows: Vec<(Date, Row)>,
+    pub(super) rows: Vec<(Date, Row)>,
     /// Whether there is more at once.
-    pub more: bool,
+    pub(super) more: bool,
     /// Days that cannot be read now.
-    pub unreadable: usize,
+    pub(super) unreadable: usize,
 }
 
 impl Follower {
     /// Follows the log in `folder`. The first time ever it notes what is there
     /// as past; then it gives since when it watches.
-    pub fn begin(
+    pub(super) fn begin(
         folder: &Path,
         db: &mut Connection,
         now: Timestamp,
@@ -104,7 +104,7 @@ impl Follower {
     }
 
     /// What is new, of what is `told`.
-    pub fn fresh(
+    pub(super) fn fresh(
         &mut self,
         db: &Connection,
         told: CategorySet,
@@ -151,7 +151,7 @@ impl Follower {
 
     /// Notes the rows in categories that are told of from now on: what was
     /// written before the school wanted to know raises nothing.
-    pub fn widen(
+    pub(super) fn widen(
         &self,
         db: &mut Connection,
         (before, now): (CategorySet, CategorySet),
@@ -183,7 +183,7 @@ impl Follower {
 
     /// Notes that all up to now has been looked at, and forgets single rows of
     /// days long over.
-    pub fn tidy(tx: &Transaction<'_>, today: Date, now: Timestamp) -> rusqlite::Result<()> {
+    pub(super) fn tidy(tx: &Transaction<'_>, today: Date, now: Timestamp) -> rusqlite::Result<()> {
         store::set_note(tx, WATCHED, &now.to_string())?;
         let oldest = today.saturating_sub(REMEMBERED.days()).to_string();
         let days: Vec<String> = tx

@@ -15,7 +15,7 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::extension::ClientId;
 
-use super::message::{Message, Severity};
+use super::message::Severity;
 use super::outbox::{Failure, Waiting};
 use crate::settings::{Mail, Security};
 
@@ -23,7 +23,7 @@ use crate::settings::{Mail, Security};
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Sends one message.
-pub fn send(mail: &Mail, waiting: &Waiting) -> Result<(), Failure> {
+pub(super) fn send(mail: &Mail, waiting: &Waiting) -> Result<(), Failure> {
     let letter = letter(mail, waiting)?;
     let mut connection = connect(mail).map_err(Failure::Channel)?;
     let result = connection.send(letter.envelope(), &letter.formatted());
@@ -125,18 +125,4 @@ pub(super) fn chain(error: &dyn Error) -> String {
     }
     text.truncate(text.floor_char_boundary(500));
     text
-}
-
-/// The headers that matter, for those who wonder what a message looks like.
-#[must_use]
-pub fn example(mail: &Mail, waiting: &Waiting) -> Option<Vec<u8>> {
-    letter(mail, waiting).ok().map(|letter| letter.formatted())
-}
-
-impl Message {
-    /// Whether it is a trial.
-    #[must_use]
-    pub fn is_test(&self) -> bool {
-        self.kind == "test"
-    }
 }

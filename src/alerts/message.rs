@@ -256,14 +256,20 @@ fn read_more(link: &str, school: &str) -> String {
         "" => "More is on the filter's pages, under Alerts.".to_owned(),
         link => format!("Read more and acknowledge:\n{link}"),
     };
-    format!("{more}\n\n--\nSchoolgate, the filter of {}\n", one_line(school))
+    format!(
+        "{more}\n\n--\nSchoolgate, the filter of {}\n",
+        one_line(school)
+    )
 }
 
 /// What devices call themselves may have anything in it: here it keeps to its
 /// line.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    let is_odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    let is_odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
     let mut line: String = text
         .chars()
         .take(200)

@@ -117,7 +117,11 @@ pub fn put(
 }
 
 /// The next message that is due on `channel`, unless that rests.
-pub fn next(db: &Connection, channel: Channel, now: Timestamp) -> rusqlite::Result<Option<Waiting>> {
+pub fn next(
+    db: &Connection,
+    channel: Channel,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Waiting>> {
     let (now_us, farthest) = (now.as_microsecond(), later(now, FARTHEST).as_microsecond());
     let rests = "SELECT 1 FROM channels WHERE channel = ?1 AND due > ?2 AND due < ?3";
     if db

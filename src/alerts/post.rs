@@ -22,21 +22,21 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// Says when to stop.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub(super) struct Stop {
     asked: Mutex<bool>,
     told: Condvar,
 }
 
 impl Stop {
     /// Asks everybody to stop.
-    pub fn ask(&self) {
+    pub(super) fn ask(&self) {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.told.notify_all();
     }
 
     /// Waits, and says whether to go on.
     #[must_use]
-    pub fn wait(&self, pause: Duration) -> bool {
+    pub(super) fn wait(&self, pause: Duration) -> bool {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.told.wait_timeout_while(asked, pause, |asked| !*asked);
         let (asked, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl Stop {
 }
 
 /// Empties the outbox of one way until told to stop.
-pub fn run(channel: Channel, school: &School, db: &mut Connection, stop: &Arc<Stop>) {
+pub(super) fn run(channel: Channel, school: &School, db: &mut Connection, stop: &Arc<Stop>) {
     let mut works = true;
     let mut pause = Duration::ZERO;
     while stop.wait(pause) {

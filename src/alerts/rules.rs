@@ -23,7 +23,7 @@ const MINUTE: i64 = 60_000_000;
 /// The categories of which anything is told. What a mandatory list covers is
 /// told of in any case.
 #[must_use]
-pub fn told(rules: &AlertRules) -> CategorySet {
+pub(super) fn told(rules: &AlertRules) -> CategorySet {
     let is_told = |category: &Category| {
         let theme = category.facts().map(|facts| facts.theme);
         let rule = theme.and_then(|theme| rules.rule(theme));
@@ -33,7 +33,7 @@ pub fn told(rules: &AlertRules) -> CategorySet {
 }
 
 /// Looks at one row of the file of `day`, and says whether it was new.
-pub fn look_at(
+pub(super) fn look_at(
     tx: &Transaction<'_>,
     desk: &Desk<'_>,
     day: Date,

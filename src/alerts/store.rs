@@ -152,7 +152,8 @@ pub fn set_note(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()>
 
 /// Forgets it.
 pub fn drop_note(db: &Connection, key: &str) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM notes WHERE key = ?", [key]).map(drop)
+    db.execute("DELETE FROM notes WHERE key = ?", [key])
+        .map(drop)
 }
 
 #[cfg(test)]

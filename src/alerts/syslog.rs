@@ -28,7 +28,7 @@ const ENTERPRISE: u32 = 32473;
 const MOST_OF_A_DATAGRAM: usize = 2048;
 
 /// Sends one message.
-pub fn send(syslog: &Syslog, waiting: &Waiting) -> Result<(), Failure> {
+pub(super) fn send(syslog: &Syslog, waiting: &Waiting) -> Result<(), Failure> {
     let mut line = line(waiting, &host(), std::process::id());
     let sent = match syslog.transport {
         SyslogTransport::Udp => {
@@ -73,8 +73,7 @@ fn by_tls(syslog: &Syslog, bytes: &[u8]) -> io::Result<()> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(syslog.server.clone()).map_err(io::Error::other)?;
-    let connection =
-        ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, connect(syslog)?);
     stream.write_all(bytes)?;
     stream.conn.send_close_notify();
@@ -160,5 +159,9 @@ fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     let fits = !name.is_empty() && name.len() <= 255 && name.bytes().all(|b| b.is_ascii_graphic());
-    if fits { name.to_owned() } else { "-".to_owned() }
+    if fits {
+        name.to_owned()
+    } else {
+        "-".to_owned()
+    }
 }

@@ -74,6 +74,12 @@ impl School {
         self.document.load().alerts.value.clone()
     }
 
+    /// Whether a way is set up.
+    #[must_use]
+    pub fn has(&self, channel: Channel) -> bool {
+        desk(self, &self.document.load()).has(channel)
+    }
+
     /// Reads the policy again; one with mistakes leaves the old one.
     fn read_again(&self) {
         let Ok(text) = std::fs::read_to_string(&self.policy) else {
@@ -136,11 +142,7 @@ impl Watch {
         for channel in Channel::ALL {
             let mut db = store::open(&state_dir)?;
             let (school, stop) = (Arc::clone(&school), Arc::clone(&stop));
-            let is_set_up = {
-                let document = school.document();
-                desk(&school, &document).has(channel)
-            };
-            if is_set_up {
+            if school.has(channel) {
                 watch.spawn(channel.id(), move || {
                     post::run(channel, &school, &mut db, &stop);
                 })?;
@@ -291,11 +293,13 @@ impl Watcher {
         let today = now.to_zoned(document.zone.clone()).date();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.appliance.look(&tx, desk, now)?;
-        drop::look(&tx, desk, &document.year, now)?;
+        let groups = document.groups.iter().filter(|group| group.enabled);
+        let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
+        drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
         digest::send_if_due(&tx, desk, now)?;
         Follower::tidy(&tx, today, now)?;
-        digest::forget_the_old(&tx, desk.settings.querylog.keep_days, now)?;
+        digest::forget_the_old(&tx, desk, now)?;
         Ok(tx.commit()?)
     }
 }

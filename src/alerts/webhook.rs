@@ -44,9 +44,10 @@ pub fn send(hook: &Webhook, waiting: &Waiting, now: Timestamp) -> Result<(), Fai
         Ok(response) if response.status().is_success() => Ok(()),
         // Whatever is wrong with a receiver, its people can put it right; one
         // message in a hundred it may not like.
-        Ok(response) if response.status().is_client_error() => {
-            Err(Failure::Message(format!("it answered {}", response.status())))
-        }
+        Ok(response) if response.status().is_client_error() => Err(Failure::Message(format!(
+            "it answered {}",
+            response.status()
+        ))),
         Ok(response) => Err(Failure::Channel(format!(
             "it answered {}",
             response.status()

@@ -32,11 +32,14 @@ use crate::configuration::Configuration;
 
 pub mod app;
 pub mod chart;
+mod health;
+pub mod in_force;
 mod overview;
 pub mod page;
 mod protection;
 pub mod routes;
 pub mod shown;
+mod tables;
 pub mod visitor;
 
 use app::App;
@@ -45,11 +48,18 @@ use app::App;
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
+    // Whoever cannot be told by e-mail can still look at the pages.
+    let watch = app.alerts.watch();
+    if let Err(error) = &watch {
+        tracing::error!(%error, "no alert is raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(run(app, out))
+    let ended = runtime.block_on(run(app, out));
+    drop(watch);
+    ended
 }
 
 async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use super::routes::may_read;
 use super::visitor::Visitor;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 1] = [("/", "Overview")];
+const NAVIGATION: [(&str, &str); 2] = [("/", "Overview"), ("/health", "Health")];
 
 /// A page for somebody who has signed in. It is marked in the navigation if it
 /// bears the name of an entry.

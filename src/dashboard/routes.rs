@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::app::App;
 use super::page::Problem;
 use super::visitor::{self, Visitor};
-use super::{overview, page, protection};
+use super::{health, overview, page, protection};
 use crate::people::role::Role;
 
 /// Who may see a page.
@@ -70,13 +70,17 @@ fn read<T: 'static>(
     }
 }
 
+/// Who may see how the machine fares.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    use Access::{Everybody, SignedIn};
+    use Access::{Everybody, Only, SignedIn};
     vec![
         read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
+        read("/health", Only(&HEALTH), health::page),
     ]
 }
 

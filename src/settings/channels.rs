@@ -164,7 +164,9 @@ pub(super) fn syslog(table: Table<'_>) -> Option<Syslog> {
 pub(super) fn page_url(text: &str) -> Result<String, String> {
     let trimmed = text.trim_end_matches('/');
     let scheme = ["https://", "http://"];
-    let rest = scheme.iter().find_map(|scheme| trimmed.strip_prefix(scheme));
+    let rest = scheme
+        .iter()
+        .find_map(|scheme| trimmed.strip_prefix(scheme));
     let fits = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.is_empty() || (fits && plain && text.len() <= 200) {
@@ -177,7 +179,9 @@ pub(super) fn page_url(text: &str) -> Result<String, String> {
 
 /// 0: the usual one.
 fn port(table: &Table<'_>) -> Option<u16> {
-    let port = table.integer("port", 0..=65_535).map(|port: Placed<u64>| port.value);
+    let port = table
+        .integer("port", 0..=65_535)
+        .map(|port: Placed<u64>| port.value);
     port.and_then(|port| u16::try_from(port).ok())
         .filter(|port| *port > 0)
 }
@@ -196,12 +200,15 @@ fn host(text: &str) -> Result<String, String> {
 
 /// `Schoolgate <filter@school.example>`, or the address alone.
 fn mailbox(text: &str) -> Result<String, String> {
-    let address = text.rsplit_once('<').and_then(|(_, rest)| rest.strip_suffix('>'));
+    let address = text
+        .rsplit_once('<')
+        .and_then(|(_, rest)| rest.strip_suffix('>'));
     let address = address.unwrap_or(text);
     let fits = address
         .split_once('@')
         .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
-    let plain = text.chars().all(|c| !c.is_control()) && address.bytes().all(|b| b.is_ascii_graphic());
+    let plain =
+        text.chars().all(|c| !c.is_control()) && address.bytes().all(|b| b.is_ascii_graphic());
     if text.is_empty() || (fits && plain && text.len() <= 254) {
         return Ok(text.to_owned());
     }
@@ -246,15 +253,27 @@ impl super::Settings {
 
     /// The files that the channels need.
     pub fn files_of_channels(&self) -> impl Iterator<Item = &PathBuf> {
-        let mail = self.mail.iter().flat_map(|m| [&m.password_file, &m.ca_file]);
-        let hook = self.webhook.iter().flat_map(|w| [&w.secret_file, &w.ca_file]);
+        let mail = self
+            .mail
+            .iter()
+            .flat_map(|m| [&m.password_file, &m.ca_file]);
+        let hook = self
+            .webhook
+            .iter()
+            .flat_map(|w| [&w.secret_file, &w.ca_file]);
         let syslog = self.syslog.iter().map(|s| &s.ca_file);
         mail.chain(hook).chain(syslog).flatten()
     }
 
     pub(super) fn channel_files(&mut self) -> impl Iterator<Item = &mut Option<PathBuf>> {
-        let mail = self.mail.as_mut().map(|m| [&mut m.password_file, &mut m.ca_file]);
-        let hook = self.webhook.as_mut().map(|w| [&mut w.secret_file, &mut w.ca_file]);
+        let mail = self
+            .mail
+            .as_mut()
+            .map(|m| [&mut m.password_file, &mut m.ca_file]);
+        let hook = self
+            .webhook
+            .as_mut()
+            .map(|w| [&mut w.secret_file, &mut w.ca_file]);
         let syslog = self.syslog.as_mut().map(|s| &mut s.ca_file);
         let pairs = mail.into_iter().chain(hook).flatten();
         pairs.chain(syslog)

@@ -81,11 +81,7 @@ fn people(table: Table<'_>) -> Vec<(Audience, Vec<String>)> {
 }
 
 /// `[alerts.themes.NAME]`, over the usual rules.
-fn themes(
-    alerts: &Table<'_>,
-    groups: &[&str],
-    people: &[(Audience, Vec<String>)],
-) -> Vec<Rule> {
+fn themes(alerts: &Table<'_>, groups: &[&str], people: &[(Audience, Vec<String>)]) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Theme::ALL.map(Rule::usual).into();
     let typed = alerts.table("themes").map(|themes| themes.named_tables());
     for (id, table) in typed.unwrap_or_default() {

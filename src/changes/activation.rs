@@ -29,9 +29,9 @@ use crate::policy::compile::Live;
 use crate::policy::{Policy, canary, safe_search};
 
 /// The record, one JSON object a line.
-const RECORD: &str = "activations.jsonl";
+pub(super) const RECORD: &str = "activations.jsonl";
 /// The texts, by hash.
-const TEXTS: &str = "texts";
+pub(super) const TEXTS: &str = "texts";
 
 /// Holds the live policy.
 pub struct Activation {
@@ -278,7 +278,7 @@ pub fn texts_of(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTe
     }))
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("changes")
 }
 

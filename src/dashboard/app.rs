@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use crate::alerts::Alerts;
+use crate::alerts::watch::School;
 use crate::configuration::Configuration;
 use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
@@ -30,6 +33,10 @@ pub struct App {
     /// One password is hashed at a time: each takes a core for a while and 19 MB,
     /// and the resolver is to have the rest.
     hashing: Semaphore,
+    /// The policy that decides now, as it was last read.
+    pub in_force: LastRead,
+    /// What somebody at the school should know of.
+    pub alerts: Alerts,
 }
 
 impl App {
@@ -45,8 +52,19 @@ impl App {
                 SchoolHours::of(&configuration.document),
             )),
             hashing: Semaphore::new(1),
+            in_force: LastRead::default(),
+            alerts: Alerts::open(School::new(
+                &configuration.folder,
+                configuration.settings.clone(),
+                configuration.document.clone(),
+            ))?,
             configuration,
         })
+    }
+
+    /// The policy that decides now. Reads files.
+    pub fn policy_in_force(&self) -> anyhow::Result<Arc<InForce>> {
+        self.in_force.policy(&self.configuration)
     }
 
     /// The machine's settings.

@@ -12,6 +12,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::asked::link;
+use super::health::health_line;
 use super::incidents::{address, damaged, device_link};
 use super::page::{Problem, page};
 use super::routes;
@@ -34,10 +35,12 @@ pub(super) async fn overview(
 ) -> Result<Markup, Problem> {
     let now = Timestamp::now();
     let role = visitor.person.role;
+    let health = health_line(&app).await?;
     let body = match role {
         Role::Dsl | Role::Head => {
-            let overview = app.blocking(move |app| app.book.overview(now)).await?;
-            for_safeguarding(&app, &visitor, &overview, now)
+            let look = move |app: &App| (app.book.overview(now), unread(app));
+            let (overview, unread) = app.blocking(look).await?;
+            html! { (unread) (for_safeguarding(&app, &visitor, &overview, now)) }
         }
         Role::Governor => {
             let overview = app.blocking(move |app| app.book.overview(now)).await?;
@@ -46,7 +49,22 @@ pub(super) async fn overview(
         Role::Auditor => app.blocking(for_auditors).await?,
         Role::Technician => for_technicians(),
     };
-    Ok(page(&visitor, "Overview", &body))
+    Ok(page(&visitor, "Overview", &html! { (health) (body) }))
+}
+
+/// How many alerts wait for somebody. A store that cannot be read is said, not
+/// taken for none.
+fn unread(app: &App) -> Markup {
+    match app.alerts.unread() {
+        Ok(0) => html! {},
+        Ok(count) => html! {
+            p class="notice warn" {
+                strong { (several(count, "alert", "alerts")) } " nobody has acknowledged yet. "
+                a href="/alerts" { "Read them" }
+            }
+        },
+        Err(_) => html! { p class="notice danger" { "The alerts cannot be read. Tell the technician." } },
+    }
 }
 
 fn for_safeguarding(app: &App, visitor: &Visitor, overview: &Overview, now: Timestamp) -> Markup {

@@ -11,10 +11,12 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 3] = [
+const NAVIGATION: [(&str, &str); 5] = [
     ("/", "Overview"),
     ("/incidents", "Incidents"),
     ("/search", "Search"),
+    ("/lists", "Lists"),
+    ("/health", "Health"),
 ];
 
 /// A page for somebody who has signed in. It is marked in the navigation if it

@@ -18,12 +18,23 @@ use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
 use super::app::App;
+use super::casework;
+use super::cookie;
+use super::device;
+use super::health;
+use super::incident;
+use super::incidents;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
 use super::page::Problem;
+use super::protection;
+use super::search;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use super::visitor::{Ticket, Visitor};
-use super::{
-    casework, cookie, device, incident, incidents, overview, own_account, page, protection, search,
-    second_factor, set_up, sign_in,
-};
 use crate::people::role::Role;
 use crate::people::{PeopleError, Step};
 
@@ -93,6 +104,9 @@ fn write<T: 'static>(
     }
 }
 
+/// Who may see how the machine fares.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+
 /// Who reads what pupils looked up.
 const READERS: &[Role] = &[Role::Dsl, Role::Head];
 
@@ -130,6 +144,14 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Everybody, page::style),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&[Role::Technician]), lists::page),
+        read(
+            "/lists/over-block",
+            Only(&[Role::Technician]),
+            lists::over_block,
+        ),
+        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
     ]
 }
 

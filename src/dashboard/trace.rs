@@ -6,15 +6,16 @@
 //! force is kept: where another decided, that is said, and the answer is what
 //! today's lists make of it. Nothing is explained about a mandatory hit.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::app::App;
 use super::shown;
-use crate::changes::activation::Record;
+use crate::changes::activation::{Record, texts_of};
 use crate::changes::kept;
 use crate::incidents::opened::Opened;
-use crate::lists::load;
 use crate::name::Name;
 use crate::policy::compile::Live;
 use crate::policy::explain::{Asked, Explanation, explain};
@@ -68,12 +69,13 @@ fn one(app: &App, opened: &Opened, number: u64) -> Trace {
 /// Decides a row again, under the policy and at the moment of then.
 fn again(app: &App, record: &Record, row: &Row) -> Told {
     let state_dir = &app.settings().state_dir;
-    let Some(texts) = kept::texts(state_dir, record) else {
+    let Ok(Some(texts)) = texts_of(state_dir, record) else {
         return Told::Nothing("The texts of that policy are no longer kept.");
     };
-    let Ok(lists) = load::open(state_dir) else {
+    let Ok(in_force) = app.policy_in_force() else {
         return Told::Nothing("The compiled lists cannot be read, so it cannot be decided again.");
     };
+    let lists = Arc::clone(&in_force.policy.lists);
     let same_lists = *lists.generation == *record.lists;
     let live = Live {
         number: record.number,

@@ -17,6 +17,7 @@ use crate::incidents::hours::SchoolHours;
 use crate::incidents::listing::Listing;
 use crate::incidents::sight::Sight;
 use crate::incidents::wanted::{Cursor, Page};
+use crate::policy::decision::Verdict;
 use crate::querylog::read::Unreadable;
 use crate::querylog::visits::Incident;
 use crate::record::Deed;
@@ -105,7 +106,7 @@ fn row(incident: &Incident, case: Option<&Case>, hours: &SchoolHours) -> Markup 
                 a href=(address(incident)) { (shown::site(incident)) }
                 div class="marks" {
                     (shown::theme(incident.theme))
-                    (shown::outcome(incident.action))
+                    (outcome(incident.action))
                     (marks(case))
                 }
                 @if let Some(categories) = categories(incident) {
@@ -122,6 +123,14 @@ fn row(incident: &Incident, case: Option<&Case>, hours: &SchoolHours) -> Markup 
                 }
             }
         }
+    }
+}
+
+/// An incident that was let through is what catches the eye here.
+fn outcome(action: Verdict) -> Markup {
+    match action {
+        Verdict::Allow => html! { span class="badge warn" { "Allowed" } },
+        _ => shown::outcome(action),
     }
 }
 

@@ -63,7 +63,9 @@ fn unread(app: &App) -> Markup {
                 a href="/alerts" { "Read them" }
             }
         },
-        Err(_) => html! { p class="notice danger" { "The alerts cannot be read. Tell the technician." } },
+        Err(_) => {
+            html! { p class="notice danger" { "The alerts cannot be read. Tell the technician." } }
+        }
     }
 }
 

@@ -136,7 +136,7 @@ pub fn several(count: u64, one: &str, many: &str) -> String {
 pub fn outcome(action: Verdict) -> Markup {
     match action {
         Verdict::Block => html! { span class="badge ok" { "Blocked" } },
-        Verdict::Allow => html! { span class="badge warn" { "Allowed" } },
+        Verdict::Allow => html! { span class="badge" { "Allowed" } },
         Verdict::Rewrite => html! { span class="badge info" { "Made safe" } },
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::browser::Browser;
 use super::client::{Client, Pages};
 use super::seed;
+use crate::serve::school::School;
 
 const ROLES: [&str; 5] = ["dsl", "head", "technician", "governor", "auditor"];
 /// A name, the width of the window, whether it is dark.
@@ -44,8 +45,9 @@ fn every_page_can_be_used_by_everybody() {
     let Some(browser) = Browser::start(what) else {
         return;
     };
-    let folder = seed::fortnight(&seed::plan(), Timestamp::now());
-    let pages = Pages::start(&folder);
+    let school = School::start(seed::fortnight(&seed::plan(), Timestamp::now()));
+    let folder = &school.folder;
+    let pages = Pages::start(folder);
     let at = |path: &str| format!("http://{}{path}", pages.address);
     let mut wrong = Vec::new();
     let mut look = |role: &str, name: &str, path: &str| {
@@ -63,7 +65,7 @@ fn every_page_can_be_used_by_everybody() {
     };
     let mut clients: BTreeMap<&str, Client> = BTreeMap::new();
     for role in ROLES {
-        clients.insert(role, Client::signed_in(&pages, &folder, role));
+        clients.insert(role, Client::signed_in(&pages, folder, role));
     }
     look("nobody", "sign-in", "/sign-in");
     for role in ROLES {

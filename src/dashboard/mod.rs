@@ -30,13 +30,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
+mod accounts;
 pub mod app;
+pub mod asked;
 pub mod chart;
 mod cookie;
+mod guard;
 mod overview;
 mod own_account;
 pub mod page;
 mod protection;
+mod record;
 pub mod routes;
 mod second_factor;
 mod set_up;

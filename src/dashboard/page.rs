@@ -11,7 +11,11 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 1] = [("/", "Overview")];
+const NAVIGATION: [(&str, &str); 3] = [
+    ("/", "Overview"),
+    ("/accounts", "Accounts"),
+    ("/record", "Record"),
+];
 
 /// A page for somebody who has signed in. It is marked in the navigation if it
 /// bears the name of an entry.

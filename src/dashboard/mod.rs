@@ -44,6 +44,7 @@ mod record;
 pub mod routes;
 mod second_factor;
 mod set_up;
+pub mod sheet;
 pub mod shown;
 mod sign_in;
 pub mod visitor;

@@ -38,7 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Try it out: compile the demo's lists and answer DNS on 127.0.0.1:5353
+    /// Try it out: the demo's lists, DNS on 127.0.0.1:5353, pages on 127.0.0.1:8080
     Up,
     /// Answer DNS
     Serve {

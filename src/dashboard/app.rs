@@ -49,7 +49,9 @@ impl App {
     /// Whether the pages are served over TLS.
     #[must_use]
     pub fn tls(&self) -> bool {
-        false
+        let settings = self.settings();
+        let address = settings.listen.dashboard.ip().to_canonical();
+        settings.dashboard.tls_always || !address.is_loopback()
     }
 
     /// The school's name.

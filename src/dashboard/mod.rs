@@ -19,7 +19,6 @@
 )]
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::appliance::all_of;
+use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
 mod accounts;
@@ -43,6 +42,7 @@ mod protection;
 mod record;
 pub mod routes;
 mod second_factor;
+mod server;
 mod set_up;
 pub mod sheet;
 pub mod shown;
@@ -51,8 +51,14 @@ pub mod visitor;
 
 use app::App;
 
-/// Serves the pages until told to stop. `out` gets one line when it does.
+/// By how much the whole process gives way to the resolver (nice(2)).
+const NICENESS: i32 = 10;
+
+/// Serves the pages until told to stop. `out` gets one line when it does, and a
+/// second one while nobody has an account.
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    // Before there are other threads: each has what it was made by.
+    give_way(NICENESS);
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -69,11 +75,24 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} for the pages"))?;
-    writeln!(out, "pages on http://{}", listener.local_addr()?)?;
+    let address = listener.local_addr()?;
+    let code = app.people.set_up_code()?;
+    let server = server::Server::new(&app, address.ip())?;
+    let scheme = if app.tls() { "https" } else { "http" };
+    writeln!(out, "pages on {scheme}://{address}")?;
+    if let Some(code) = code {
+        let file = app.people.set_up_file();
+        writeln!(
+            out,
+            "No account yet. The first is made at {scheme}://{address}/set-up; from another \
+             machine with the code {code} (it is in {} too).",
+            file.display()
+        )?;
+    }
     out.flush()?;
-    let pages = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let pages = routes::router(app);
     tokio::select! {
-        ended = axum::serve(listener, pages) => ended?,
+        () = server.serve(&listener, &pages) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

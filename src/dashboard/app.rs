@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use crate::alerts::Alerts;
+use crate::alerts::watch::School;
 use crate::configuration::Configuration;
+use crate::incidents::book::Book;
+use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
 use crate::record::Record;
 use crate::settings::Settings;
@@ -25,6 +30,12 @@ pub struct App {
     /// One password is hashed at a time: each takes a core for a while and 19 MB,
     /// and the resolver is to have the rest.
     hashing: Semaphore,
+    /// The log as people read it.
+    pub book: Arc<Book>,
+    /// The policy that decides now, as it was last read.
+    pub in_force: LastRead,
+    /// What somebody at the school should know of.
+    pub alerts: Alerts,
 }
 
 impl App {
@@ -36,8 +47,23 @@ impl App {
             people: People::open(&settings.state_dir, rules)?,
             record: Record::of_access(&settings.state_dir),
             hashing: Semaphore::new(1),
+            book: Arc::new(Book::open(
+                &settings.state_dir,
+                SchoolHours::of(&configuration.document),
+            )),
+            in_force: LastRead::default(),
+            alerts: Alerts::open(School::new(
+                &configuration.folder,
+                configuration.settings.clone(),
+                configuration.document.clone(),
+            ))?,
             configuration,
         })
+    }
+
+    /// The policy that decides now. Reads files.
+    pub fn policy_in_force(&self) -> anyhow::Result<Arc<InForce>> {
+        self.in_force.policy(&self.configuration)
     }
 
     /// The machine's settings.

@@ -35,6 +35,9 @@ pub mod asked;
 pub mod chart;
 mod cookie;
 mod guard;
+mod health;
+pub mod in_force;
+mod lists;
 mod overview;
 mod own_account;
 pub mod page;
@@ -47,6 +50,7 @@ mod set_up;
 pub mod sheet;
 pub mod shown;
 mod sign_in;
+mod tables;
 pub mod visitor;
 
 use app::App;
@@ -61,11 +65,18 @@ pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     give_way(NICENESS);
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
+    // Whoever cannot be told by e-mail can still look at the pages.
+    let watch = app.alerts.watch();
+    if let Err(error) = &watch {
+        tracing::error!(%error, "no alert is raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(run(app, out))
+    let ended = runtime.block_on(run(app, out));
+    drop(watch);
+    ended
 }
 
 async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {

@@ -13,10 +13,20 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
+use super::accounts;
 use super::app::App;
+use super::guard;
+use super::health;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
 use super::page::Problem;
-use super::{accounts, guard, overview, own_account, page, protection, record};
-use super::{second_factor, set_up, sign_in};
+use super::protection;
+use super::record;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use crate::people::role::Role;
 
 /// Longest form, unless a page takes more.
@@ -84,6 +94,8 @@ fn write<T: 'static>(
         handler: post(handler),
     }
 }
+/// Who may see how the machine fares.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 
 /// The table.
 #[must_use]
@@ -126,6 +138,14 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Everybody, page::style),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&[Role::Technician]), lists::page),
+        read(
+            "/lists/over-block",
+            Only(&[Role::Technician]),
+            lists::over_block,
+        ),
+        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::document::Table;
 use crate::policy::group::Network;
 
+use super::channels::page_url;
 use super::read::{ALLOW, number, or_default};
 use super::{Limits, limits};
 
@@ -32,6 +33,8 @@ pub struct Dashboard {
     pub certificate: Option<PathBuf>,
     /// Its key, PEM.
     pub key: Option<PathBuf>,
+    /// Their address, as links in messages have it; may be empty.
+    pub url: String,
 }
 
 const TLS: [(&str, bool); 2] = [("auto", false), ("always", true)];
@@ -53,6 +56,10 @@ pub(super) fn read(table: Table<'_>) -> Dashboard {
         tls_always: tls.is_some_and(|tls| tls.value),
         certificate: certificate.map(|file| file.value.into()),
         key: key.map(|file| file.value.into()),
+        url: table
+            .parsed("url", page_url)
+            .map(|url| url.value)
+            .unwrap_or_default(),
     };
     table.finish();
     dashboard

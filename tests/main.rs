@@ -9,6 +9,7 @@
 
 mod architecture;
 mod configuration;
+mod dashboard;
 mod decisions;
 mod demo_lists;
 mod devices;
@@ -18,6 +19,7 @@ mod packets;
 mod privacy;
 mod profile;
 mod querylog;
+mod reports;
 mod serve;
 mod settings;
 mod status;

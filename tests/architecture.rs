@@ -97,7 +97,15 @@ const MAY_USE: [(&str, &[&str]); 36] = [
     ),
     ("lists/durable", &[]),
     ("record", &["lists/durable"]),
-    ("status", &["querylog/health"]),
+    (
+        "status",
+        &[
+            "lists/lookup",
+            "lists/report",
+            "lists/store",
+            "querylog/health",
+        ],
+    ),
     ("people/role", &[]),
     ("people", &["lists/durable", "record", "settings"]),
     (

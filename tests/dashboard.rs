@@ -2,3 +2,6 @@
 //! as a process of its own, asked over HTTP.
 
 pub(crate) mod seed;
+pub(crate) mod client;
+
+mod sign_in;

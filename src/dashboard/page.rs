@@ -11,10 +11,13 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 3] = [
+const NAVIGATION: [(&str, &str); 6] = [
     ("/", "Overview"),
+    ("/reports", "Reports"),
     ("/lists", "Lists"),
     ("/health", "Health"),
+    ("/accounts", "Accounts"),
+    ("/record", "Record"),
 ];
 
 /// A page for somebody who has signed in. It is marked in the navigation if it

@@ -11,8 +11,9 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 5] = [
+const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Overview"),
+    ("/reports", "Reports"),
     ("/lists", "Lists"),
     ("/health", "Health"),
     ("/accounts", "Accounts"),

@@ -27,6 +27,9 @@ use super::record;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
+use super::page::Problem;
+use super::{accounts, evidence, guard, health, holds, lists, overview, own_account, page};
+use super::{protection, record, reports, second_factor, set_up, sign_in};
 use crate::people::role::Role;
 
 /// Longest form, unless a page takes more.
@@ -101,12 +104,16 @@ const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 #[must_use]
 pub fn routes() -> Vec<Route> {
     use Access::{Everybody, Only, SignedIn};
-    use Role::{Auditor, Dsl, Head, Technician};
+    use Role::{Auditor, Dsl, Governor, Head, Technician};
     // Who makes accounts, and who is asked whether somebody else may.
     const MAKES: Access = Only(&[Technician, Head]);
     const CONFIRMS: Access = Only(&[Dsl, Head]);
     const ACCOUNTS: Access = Only(&[Technician, Dsl, Head]);
     const RECORD: Access = Only(&[Dsl, Head, Auditor]);
+    // Numbers alone; what names devices; what says how the filter is deployed.
+    const NUMBERS: Access = Only(&[Dsl, Head, Governor, Auditor]);
+    const DIGEST: Access = Only(&[Dsl, Head]);
+    const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
         read("/", SignedIn, overview::overview),
         read("/account", SignedIn, own_account::page),
@@ -128,8 +135,20 @@ pub fn routes() -> Vec<Route> {
         write("/accounts/{account}/disable", MAKES, accounts::disable),
         write("/accounts/{account}/reset", MAKES, accounts::reset),
         write("/accounts/{account}/role", MAKES, accounts::change_role),
+        write("/evidence", Only(&[Dsl]), evidence::take_out),
+        read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/holds", DIGEST, holds::page),
+        write("/holds", DIGEST, holds::place),
+        write("/holds/lift", DIGEST, holds::lift),
         read("/record", RECORD, record::page),
         read("/record.csv", RECORD, record::csv),
+        read("/reports", NUMBERS, reports::page),
+        read("/reports/deployment", STATEMENTS, reports::deployment),
+        read("/reports/dpia", STATEMENTS, reports::dpia),
+        read("/reports/governors", NUMBERS, reports::governors),
+        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
+        read("/reports/weekly", DIGEST, reports::weekly),
+        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),

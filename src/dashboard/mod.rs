@@ -31,9 +31,13 @@ use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
 pub mod app;
+pub mod asked;
 pub mod chart;
+mod devices;
+mod groups;
 mod health;
 pub mod in_force;
+mod known;
 mod lists;
 mod overview;
 pub mod page;

@@ -10,8 +10,10 @@ use super::routes::may_read;
 use super::visitor::Visitor;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 3] = [
+const NAVIGATION: [(&str, &str); 5] = [
     ("/", "Overview"),
+    ("/devices", "Devices"),
+    ("/groups", "Groups"),
     ("/lists", "Lists"),
     ("/health", "Health"),
 ];

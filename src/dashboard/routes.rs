@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::app::App;
 use super::page::Problem;
 use super::visitor::{self, Visitor};
-use super::{health, lists, overview, page, protection};
+use super::{devices, groups, health, lists, overview, page, protection};
 use crate::people::role::Role;
 
 /// Who may see a page.
@@ -70,7 +70,8 @@ fn read<T: 'static>(
     }
 }
 
-/// Who may see how the machine fares.
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 
 /// The table.
@@ -80,6 +81,8 @@ pub fn routes() -> Vec<Route> {
     vec![
         read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
+        read("/devices", Only(&HEALTH), devices::page),
+        read("/groups", Only(&HEALTH), groups::page),
         read("/health", Only(&HEALTH), health::page),
         read("/lists", Only(&[Role::Technician]), lists::page),
         read(

@@ -13,6 +13,8 @@ use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
 use schoolgate::lists::{load, refresh, report};
+use schoolgate::people::command::{UserArgs, user};
+use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::selftest::{SelftestArgs, selftest};
@@ -71,6 +73,8 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Make, list, close or reset the accounts of the pages
+    User(UserArgs),
     /// Write what makes a device ask this resolver wherever it is
     Profile(ProfileArgs),
     /// Ask from a client's place what gets through
@@ -166,6 +170,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::User(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let document = &configuration.document;
+            let settings = &configuration.settings;
+            let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
+            let input = &mut io::stdin().lock();
+            user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
         }
         Verb::Profile(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

@@ -124,6 +124,7 @@ const MAY_USE: [(&str, &[&str]); 36] = [
             "incidents",
             "lists/category",
             "lists/durable",
+            "lists/report",
             "policy",
             "querylog",
             "record",
@@ -137,6 +138,9 @@ const MAY_USE: [(&str, &[&str]); 36] = [
         &[
             "configuration",
             "changes/activation",
+            "changes/kept",
+            "devices/inventory",
+            "document",
             "incidents",
             "lists",
             "people",

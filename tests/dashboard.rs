@@ -3,4 +3,5 @@
 
 pub(crate) mod client;
 
+mod health;
 mod sign_in;

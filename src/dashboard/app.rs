@@ -7,6 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use crate::alerts::Alerts;
+use crate::alerts::watch::School;
 use crate::configuration::Configuration;
 use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
@@ -25,13 +27,15 @@ pub struct App {
     pub people: People,
     /// Who did what.
     pub record: Record,
+    /// One password is hashed at a time: each takes a core for a while and 19 MB,
+    /// and the resolver is to have the rest.
+    hashing: Semaphore,
     /// The log as people read it.
     pub book: Arc<Book>,
     /// The policy that decides now, as it was last read.
     pub in_force: LastRead,
-    /// One password is hashed at a time: each takes a core for a while and 19 MB,
-    /// and the resolver is to have the rest.
-    hashing: Semaphore,
+    /// What somebody at the school should know of.
+    pub alerts: Alerts,
 }
 
 impl App {
@@ -48,6 +52,11 @@ impl App {
                 SchoolHours::of(&configuration.document),
             )),
             in_force: LastRead::default(),
+            alerts: Alerts::open(School::new(
+                &configuration.folder,
+                configuration.settings.clone(),
+                configuration.document.clone(),
+            ))?,
             configuration,
         })
     }

@@ -47,6 +47,7 @@ mod protection;
 pub mod routes;
 mod second_factor;
 mod set_up;
+pub mod sheet;
 pub mod shown;
 mod sign_in;
 mod tables;
@@ -58,11 +59,18 @@ use app::App;
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
+    // Whoever cannot be told by e-mail can still look at the pages.
+    let watch = app.alerts.watch();
+    if let Err(error) = &watch {
+        tracing::error!(%error, "no alert is raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(run(app, out))
+    let ended = runtime.block_on(run(app, out));
+    drop(watch);
+    ended
 }
 
 async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {

@@ -18,12 +18,20 @@ use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
 use super::app::App;
+use super::cookie;
+use super::devices;
+use super::groups;
+use super::health;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
 use super::page::Problem;
+use super::protection;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use super::visitor::{Ticket, Visitor};
-use super::{
-    cookie, devices, groups, health, lists, overview, own_account, page, protection, second_factor,
-    set_up, sign_in,
-};
 use crate::people::role::Role;
 use crate::people::{PeopleError, Step};
 
@@ -79,11 +87,6 @@ fn read<T: 'static>(
     }
 }
 
-/// Who may see how the machine fares, which devices there are and what holds for
-/// them.
-const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
-/// Who looks after the lists.
-const LISTS: [Role; 1] = [Role::Technician];
 /// Sending a form.
 fn write<T: 'static>(
     path: &'static str,
@@ -97,6 +100,12 @@ fn write<T: 'static>(
         handler: post(handler),
     }
 }
+
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+/// Who looks after the lists.
+const LISTS: [Role; 1] = [Role::Technician];
 
 /// The table.
 #[must_use]

@@ -86,6 +86,19 @@ pub fn rows(folder: &Path, zone: &TimeZone, filter: Filter) -> io::Result<Rows> 
     })
 }
 
+/// The rows of one file that `filter` lets through, its times aside from the day
+/// it is named by: for those who follow the log, file by file.
+#[must_use]
+pub fn rows_of(part: Part, path: PathBuf, filter: Filter) -> Rows {
+    Rows {
+        left: filter.limit.unwrap_or(usize::MAX),
+        filter,
+        parts: VecDeque::from([(part, path)]),
+        open: None,
+        page: VecDeque::new(),
+    }
+}
+
 fn is_companion(path: &Path) -> bool {
     let name = path.to_string_lossy();
     ["-wal", "-shm", "-journal"]

@@ -3,6 +3,7 @@
 use crate::document::Table;
 use crate::policy::group::Network;
 
+use super::channels::page_url;
 use super::read::{ALLOW, number, or_default};
 use super::{Limits, limits};
 
@@ -24,6 +25,8 @@ pub struct Dashboard {
     pub session_hours: u32,
     /// Days after which a password must be changed; 0: never.
     pub password_days: u32,
+    /// Their address, as links in messages have it; may be empty.
+    pub url: String,
 }
 
 pub(super) fn read(table: Table<'_>) -> Dashboard {
@@ -32,6 +35,10 @@ pub(super) fn read(table: Table<'_>) -> Dashboard {
         idle_minutes: number(&table, "idle_minutes", IDLE_MINUTES),
         session_hours: number(&table, "session_hours", SESSION_HOURS),
         password_days: number(&table, "password_days", PASSWORD_DAYS),
+        url: table
+            .parsed("url", page_url)
+            .map(|url| url.value)
+            .unwrap_or_default(),
     };
     table.finish();
     dashboard

@@ -13,7 +13,13 @@ use crate::people::PeopleError;
 /// What is in the navigation, for those who may read it.
 const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/search", "Search"),
+    ("/alerts", "Alerts"),
+    ("/devices", "Devices"),
+    ("/requests", "Requests"),
     ("/reports", "Reports"),
+    ("/groups", "Groups"),
     ("/lists", "Lists"),
     ("/health", "Health"),
     ("/accounts", "Accounts"),

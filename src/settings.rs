@@ -22,7 +22,7 @@ mod tls;
 mod upstream;
 
 pub use answers::Answers;
-pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
+pub use dashboard::{Dashboard, IDLE_MINUTES, PASSWORD_DAYS, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom: a module (with all below it, unless a longer row speaks of
 /// it) and what else of ours it may name. Its own folder it may always use, and
 /// everybody `name` and `mac`. Whoever has no row assembles, and may use all.
-const MAY_USE: [(&str, &[&str]); 35] = [
+const MAY_USE: [(&str, &[&str]); 36] = [
     ("name", &[]),
     ("mac", &[]),
     ("document", &[]),
@@ -97,6 +97,15 @@ const MAY_USE: [(&str, &[&str]); 35] = [
     ),
     ("lists/durable", &[]),
     ("record", &["lists/durable"]),
+    (
+        "status",
+        &[
+            "lists/lookup",
+            "lists/report",
+            "lists/store",
+            "querylog/health",
+        ],
+    ),
     ("people/role", &[]),
     ("people", &["lists/durable", "record", "settings"]),
     (
@@ -120,6 +129,7 @@ const MAY_USE: [(&str, &[&str]); 35] = [
             "record",
             "reports",
             "settings",
+            "status",
         ],
     ),
     (
@@ -127,6 +137,9 @@ const MAY_USE: [(&str, &[&str]); 35] = [
         &[
             "configuration",
             "changes/activation",
+            "changes/kept",
+            "devices/inventory",
+            "document",
             "incidents",
             "lists",
             "people",

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod configuration;
+mod dashboard;
 mod decisions;
 mod demo_lists;
 mod devices;
@@ -20,3 +21,4 @@ mod profile;
 mod querylog;
 mod serve;
 mod settings;
+mod status;

@@ -91,7 +91,8 @@ impl Lexicon {
     pub(super) fn due(&self, date: Date, stamp: Stamp) -> Option<Known> {
         match self.days.get(&date) {
             Some(day) if day.stamp == stamp => None,
-            Some(day) if day.stamp.is_same_file(stamp) => Some(Known {
+            // Rows of a finished day change only where some are erased.
+            Some(day) if day.stamp.is_open() && day.stamp.is_same_file(stamp) => Some(Known {
                 names: day.names.len(),
                 clients: day.clients.len(),
             }),

@@ -81,7 +81,9 @@ pub(super) fn page_name_collides(
 ) -> Option<(Place, String)> {
     let name = &page.value;
     let zone = upstream.zones.iter().map(|zone| &zone.name);
-    let forwarded = zone.into_iter().find(|z| name.as_ref().is_within(z.as_ref()));
+    let forwarded = zone
+        .into_iter()
+        .find(|z| name.as_ref().is_within(z.as_ref()));
     let why = if resolver == Some(name) {
         format!("`page_name` {name} is the resolver's own name in [tls]: choose another")
     } else if local.records.iter().any(|record| record.name == *name) {

@@ -7,11 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{
-    BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec,
-    ForwardZone, KEEP_DAYS, LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone,
-    MAX_OUTSTANDING, MAX_TTL, MIN_TTL, Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT,
-    Rebinding, Refresh, STALE, Settings, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE,
-    TCP_PIPELINE, THREADS, TLS_HANDSHAKES, Tls, Upstream, UpstreamAddress, answers, dashboard, tls,
+    BURST, CACHE_BYTES, CACHE_ENTRIES, Cache, Ceilings, Clients, Dnssec, ForwardZone, KEEP_DAYS,
+    LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone, MAX_OUTSTANDING, MAX_TTL, MIN_TTL,
+    Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding, Refresh, STALE, Settings,
+    TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE, THREADS, TLS_HANDSHAKES,
+    Tls, Upstream, UpstreamAddress, answers, dashboard, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -93,9 +93,9 @@ impl Settings {
             root.complain_at(&whom, NO_LIST_RESOLVER);
         }
         let (tls, local, upstream) = (&settings.tls, &settings.local, &settings.upstream);
-        let collides = page_name.as_ref().and_then(|page| {
-            answers::page_name_collides(page, tls.name.as_ref(), local, upstream)
-        });
+        let collides = page_name
+            .as_ref()
+            .and_then(|page| answers::page_name_collides(page, tls.name.as_ref(), local, upstream));
         if let Some((place, why)) = collides {
             root.complain_at(&place, why);
         }

@@ -31,10 +31,12 @@ use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
 pub mod app;
+pub mod chart;
 mod overview;
 pub mod page;
 mod protection;
 pub mod routes;
+pub mod shown;
 pub mod visitor;
 
 use app::App;

@@ -12,31 +12,48 @@ use super::visitor::Visitor;
 /// What is in the navigation, for those who may read it.
 const NAVIGATION: [(&str, &str); 1] = [("/", "Overview")];
 
-/// A page for somebody who has signed in.
+/// A page for somebody who has signed in. It is marked in the navigation if it
+/// bears the name of an entry.
 #[must_use]
 pub fn page(visitor: &Visitor, title: &str, body: &Markup) -> Markup {
+    framed(visitor, title, title, body)
+}
+
+/// A page that is not in the navigation itself but belongs to the entry of this
+/// name: one incident, to `Incidents`.
+#[must_use]
+pub fn page_below(visitor: &Visitor, entry: &str, title: &str, body: &Markup) -> Markup {
+    framed(visitor, entry, title, body)
+}
+
+fn framed(visitor: &Visitor, entry: &str, title: &str, body: &Markup) -> Markup {
     let role = visitor.person.role;
-    let navigation = html! {
-        nav aria-label="Pages" {
-            ul {
-                @for (path, name) in NAVIGATION.iter().filter(|(path, _)| may_read(role, path)) {
-                    li { a href=(path) aria-current=[(*name == title).then_some("page")] { (name) } }
+    let says = if entry == title { "page" } else { "true" };
+    let around = Around {
+        account: html! {
+            form class="sign-out" method="post" action="/sign-out" {
+                (csrf(visitor))
+                span class="who" { (visitor.person.name) " (" (role.name()) ")" }
+                button { "Sign out" }
+            }
+        },
+        navigation: html! {
+            nav aria-label="Pages" {
+                ul {
+                    @for (path, name) in NAVIGATION.iter().filter(|(path, _)| may_read(role, path)) {
+                        li { a href=(path) aria-current=[(*name == entry).then_some(says)] { (name) } }
+                    }
                 }
             }
-        }
-        form class="sign-out" method="post" action="/sign-out" {
-            (csrf(visitor))
-            span class="who" { (visitor.person.name) " (" (role.name()) ")" }
-            button { "Sign out" }
-        }
+        },
     };
-    frame(&visitor.school, title, &navigation, body)
+    frame(&visitor.school, title, &around, body)
 }
 
 /// A page for anybody: signing in, the block page.
 #[must_use]
 pub fn plain(school: &str, title: &str, body: &Markup) -> Markup {
-    frame(school, title, &html! {}, body)
+    frame(school, title, &Around::default(), body)
 }
 
 /// What every form of a session has in it.
@@ -45,7 +62,14 @@ pub fn csrf(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="csrf" value=(visitor.csrf); }
 }
 
-fn frame(school: &str, title: &str, navigation: &Markup, body: &Markup) -> Markup {
+/// What stands around a page of somebody who has signed in.
+#[derive(Default)]
+struct Around {
+    account: Markup,
+    navigation: Markup,
+}
+
+fn frame(school: &str, title: &str, around: &Around, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en-GB" {
@@ -60,8 +84,9 @@ fn frame(school: &str, title: &str, navigation: &Markup, body: &Markup) -> Marku
                 a class="skip" href="#content" { "Skip to content" }
                 header {
                     p class="school" { (school) }
-                    (navigation)
+                    (around.account)
                 }
+                (around.navigation)
                 main id="content" {
                     h1 { (title) }
                     (body)

@@ -42,7 +42,8 @@ pub struct CategoryFacts {
 }
 
 /// What alerts are grouped by; kept apart from what is blocked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The gravest come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the words are the school's own")]
 pub enum Theme {
@@ -92,6 +93,59 @@ static CATALOGUE: LazyLock<Vec<CategoryFacts>> = LazyLock::new(|| {
     catalogue.category
 });
 
+impl Theme {
+    /// Every theme, the gravest first.
+    pub const ALL: [Self; 17] = [
+        Self::Illegal,
+        Self::SuicideSelfHarm,
+        Self::Extremism,
+        Self::HateDiscrimination,
+        Self::Violence,
+        Self::Sexual,
+        Self::Drugs,
+        Self::Gambling,
+        Self::Bypass,
+        Self::Security,
+        Self::Misinformation,
+        Self::Piracy,
+        Self::Contact,
+        Self::Leisure,
+        Self::Commerce,
+        Self::Background,
+        Self::Unsorted,
+    ];
+
+    /// The word in files, links and JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Illegal => "illegal",
+            Self::SuicideSelfHarm => "suicide_self_harm",
+            Self::Extremism => "extremism",
+            Self::HateDiscrimination => "hate_discrimination",
+            Self::Violence => "violence",
+            Self::Sexual => "sexual",
+            Self::Drugs => "drugs",
+            Self::Gambling => "gambling",
+            Self::Bypass => "bypass",
+            Self::Security => "security",
+            Self::Misinformation => "misinformation",
+            Self::Piracy => "piracy",
+            Self::Contact => "contact",
+            Self::Leisure => "leisure",
+            Self::Commerce => "commerce",
+            Self::Background => "background",
+            Self::Unsorted => "unsorted",
+        }
+    }
+
+    /// The theme of a word.
+    #[must_use]
+    pub fn named(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|theme| theme.id() == id)
+    }
+}
+
 impl Category {
     /// Finds a category by its id, or by another word for it.
     #[must_use]
@@ -136,6 +190,32 @@ impl Category {
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)
+    }
+}
+
+impl Theme {
+    /// What people read.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Illegal => "Illegal content",
+            Self::SuicideSelfHarm => "Suicide and self-harm",
+            Self::Extremism => "Extremism",
+            Self::HateDiscrimination => "Hate and discrimination",
+            Self::Violence => "Violence",
+            Self::Sexual => "Sexual content",
+            Self::Drugs => "Drugs",
+            Self::Gambling => "Gambling",
+            Self::Bypass => "Getting round the filter",
+            Self::Security => "Malware and hacking",
+            Self::Misinformation => "Misinformation",
+            Self::Piracy => "Piracy",
+            Self::Contact => "Contact with others",
+            Self::Leisure => "Games and leisure",
+            Self::Commerce => "Shopping",
+            Self::Background => "Adverts and telemetry",
+            Self::Unsorted => "Not sorted",
+        }
     }
 }
 
@@ -253,6 +333,16 @@ mod tests {
                 facts.says.ends_with('.') && facts.says.len() > 20,
                 "{category}"
             );
+        }
+    }
+
+    #[test]
+    fn themes_have_the_words_of_the_catalogue() {
+        assert!(Theme::ALL.is_sorted());
+        for theme in Theme::ALL {
+            let word = serde_json::to_value(theme).unwrap();
+            assert_eq!(word, theme.id());
+            assert_eq!(Theme::named(theme.id()), Some(theme));
         }
     }
 

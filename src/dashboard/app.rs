@@ -1,8 +1,10 @@
 //! What all pages share.
 
+use super::standing::Standing;
 use crate::configuration::Configuration;
 use crate::people::People;
 use crate::record::Record;
+use crate::requests::Requests;
 use crate::settings::Settings;
 
 /// What all pages share; made once.
@@ -13,6 +15,10 @@ pub struct App {
     pub people: People,
     /// Who did what.
     pub record: Record,
+    /// Sites that somebody wants opened or blocked.
+    pub requests: Requests,
+    /// The policy in force.
+    pub standing: Standing,
 }
 
 impl App {
@@ -22,6 +28,8 @@ impl App {
         Ok(Self {
             people: People::open(state_dir)?,
             record: Record::of_access(state_dir),
+            requests: Requests::new(state_dir, rand::random()),
+            standing: Standing::default(),
             configuration,
         })
     }

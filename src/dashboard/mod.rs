@@ -31,12 +31,18 @@ use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
 pub mod app;
+mod asking;
+mod block_page;
 pub mod chart;
 mod overview;
 pub mod page;
+mod plain_http;
 mod protection;
+mod request;
+mod requests;
 pub mod routes;
 pub mod shown;
+pub mod standing;
 pub mod visitor;
 
 use app::App;
@@ -60,6 +66,10 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {address} for the pages"))?;
     writeln!(out, "pages on http://{}", listener.local_addr()?)?;
+    if let Some(address) = plain_http::start(&app).await? {
+        writeln!(out, "block page on http://{address}")?;
+    }
+    tokio::spawn(standing::keep(Arc::clone(&app)));
     out.flush()?;
     let pages = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {

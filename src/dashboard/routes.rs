@@ -14,13 +14,13 @@ use axum::handler::Handler;
 use axum::http::header::COOKIE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
 use super::app::App;
 use super::page::Problem;
 use super::visitor::{self, Visitor};
-use super::{overview, page, protection};
+use super::{asking, overview, page, protection, request, requests};
 use crate::people::role::Role;
 
 /// Who may see a page.
@@ -70,6 +70,23 @@ fn read<T: 'static>(
     }
 }
 
+/// Sending a form.
+fn write<T: 'static>(
+    path: &'static str,
+    access: Access,
+    handler: impl Handler<T, Arc<App>>,
+) -> Route {
+    Route {
+        method: "POST",
+        path,
+        access,
+        handler: post(handler),
+    }
+}
+
+/// Who works through requests.
+const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
@@ -77,6 +94,12 @@ pub fn routes() -> Vec<Route> {
     vec![
         read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
+        read("/request", Everybody, asking::ask),
+        write("/request", Everybody, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod configuration;
+mod dashboard;
 mod decisions;
 mod demo_lists;
 mod devices;

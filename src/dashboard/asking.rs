@@ -242,9 +242,11 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
             "write the names of children." }
         form class="stack" method="post" action="/request" {
             @if let Some(visitor) = &from.visitor { (csrf(visitor)) }
-            label for="site" { "Which site?" }
-            input id="site" name="site" required maxlength="300" autocomplete="off"
+            p {
+                label for="site" { "Which site?" }
+                input id="site" name="site" required maxlength="300" autocomplete="off"
                 autocapitalize="none" spellcheck="false" value=(sent.site);
+            }
             fieldset {
                 legend { "What should happen?" }
                 @for (wish, words) in [(Wish::Unblock, "Open it"), (Wish::Block, "Block it")] {
@@ -253,15 +255,21 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
                 }
             }
             @if let Some(in_force) = in_force { (groups(&in_force, sent, from)) }
-            label for="for_whom" { "Who needs it? (a class, a lesson; may be left empty)" }
-            input id="for_whom" name="for_whom" maxlength=(LONGEST_LINE) autocomplete="off" value=(sent.for_whom);
-            label for="why" { "Why?" }
-            textarea id="why" name="why" rows="4" required maxlength=(LONGEST_TEXT) { (sent.why) }
+            p {
+                label for="for_whom" { "Who needs it? (a class, a lesson; may be left empty)" }
+                input id="for_whom" name="for_whom" maxlength=(LONGEST_LINE) autocomplete="off" value=(sent.for_whom);
+            }
+            p {
+                label for="why" { "Why?" }
+                textarea id="why" name="why" rows="4" required maxlength=(LONGEST_TEXT) { (sent.why) }
+            }
             @if let Some(visitor) = &from.visitor {
                 p { "Asked by " (shown::words(&visitor.person.name)) }
             } @else {
-                label for="who" { "Your name (may be left empty)" }
-                input id="who" name="who" maxlength=(LONGEST_LINE) autocomplete="name" value=(sent.who);
+                p {
+                    label for="who" { "Your name (may be left empty)" }
+                    input id="who" name="who" maxlength=(LONGEST_LINE) autocomplete="name" value=(sent.who);
+                }
             }
             div class="actions" { button { "Send" } }
         }
@@ -278,10 +286,12 @@ fn groups(in_force: &InForce, sent: &Sent, from: &Sender) -> Markup {
     let chosen = in_force.group_named(&sent.group).unwrap_or(own);
     let chosen = in_force.group(chosen);
     html! {
-        label for="group" { "For which group?" }
-        select id="group" name="group" {
-            @for group in in_force.policy.groups.iter().filter(|group| group.enabled) {
-                option value=(group.id) selected[*group.id == *chosen] { (group.id) }
+        p {
+            label for="group" { "For which group?" }
+            select id="group" name="group" {
+                @for group in in_force.policy.groups.iter().filter(|group| group.enabled) {
+                    option value=(group.id) selected[*group.id == *chosen] { (group.id) }
+                }
             }
         }
     }

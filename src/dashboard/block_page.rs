@@ -144,10 +144,7 @@ fn finished(app: &App, shown: &Shown) -> Response {
 /// As a proxy is asked, or by its header.
 fn host(app: &App, request: &Request) -> Host {
     let header = || request.headers().get(HOST)?.to_str().ok();
-    let host = request
-        .uri()
-        .authority()
-        .map(Authority::as_str);
+    let host = request.uri().authority().map(Authority::as_str);
     let Some(host) = host.or_else(header) else {
         return Host::Odd;
     };

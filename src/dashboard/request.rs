@@ -287,8 +287,10 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
             h2 { "Look into it" }
             form class="stack" method="post" action=(format!("{at}/consider")) {
                 (csrf(visitor))
-                label for="note" { "Note (may be left empty)" }
-                textarea id="note" name="note" rows="2" maxlength=(LONGEST_TEXT) {}
+                p {
+                    label for="note" { "Note (may be left empty)" }
+                    textarea id="note" name="note" rows="2" maxlength=(LONGEST_TEXT) {}
+                }
                 div class="actions" { button { "Mark as being considered" } }
             }
         }
@@ -301,10 +303,14 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                     label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) }
                 }
             }
-            label for="reason" { "Reason" }
-            textarea id="reason" name="reason" rows="3" required maxlength=(LONGEST_TEXT) {}
-            label for="expires" { "If granted, until" }
-            input id="expires" name="expires" type="date" value=(in_weeks(app, WEEKS, now));
+            p {
+                label for="reason" { "Reason" }
+                textarea id="reason" name="reason" rows="3" required maxlength=(LONGEST_TEXT) {}
+            }
+            p {
+                label for="expires" { "If granted, until" }
+                input id="expires" name="expires" type="date" value=(in_weeks(app, WEEKS, now));
+            }
             p class="muted small" { "Granting writes the decision down. The change itself is made "
                 "in policy.toml." }
             div class="actions" { button { "Answer" } }

@@ -6,7 +6,7 @@
 //! - one thread that writes the query log;
 //! - one thread that checks signatures (`dns/upstream/validation/`);
 //! - this thread with a small runtime: streams and their handshakes, upstreams
-//!   over lines, `/metrics`, signals;
+//!   over lines, `/metrics`, the status socket, signals;
 //! - the house thread: a tick every second that reads leases, notices new lists
 //!   and certificates, drops old log days, and looks at night whether the safe
 //!   modes are there.
@@ -22,6 +22,8 @@ mod endpoints;
 mod listen;
 pub mod private_ca;
 mod probe;
+mod rates;
+mod status;
 mod tick;
 
 use std::io::{self, Write};
@@ -44,6 +46,7 @@ use self::crew::{Crew, anchors, recursion, servers, start_workers, trust};
 use self::encrypted::Encrypted;
 use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
+use self::status::Place;
 use self::tick::Housekeeping;
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::configuration::Configuration;
@@ -79,6 +82,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
             settings.state_dir.display()
         )
     })?;
+    let place = Place::take(&settings.state_dir)?;
     let mut activation = Activation::new(folder, &settings.state_dir)?;
     match activation.activate(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
@@ -93,7 +97,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(&configuration, activation, out))
+    runtime.block_on(run(&configuration, activation, &place, out))
 }
 
 /// Takes as many file descriptors as it may. A shell gives a thousand, which
@@ -110,6 +114,7 @@ fn take_descriptors() {
 async fn run(
     configuration: &Configuration,
     activation: Activation,
+    place: &Place,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let settings = &configuration.settings;
@@ -128,6 +133,7 @@ async fn run(
     let anchors = anchors(settings)?;
     let (asks, for_lines) = lines::channel();
     let states = States::new(&servers);
+    let labels_of_upstreams = servers.all.iter().map(|s| s.label.to_string()).collect();
     // From here on a signal is a wish, and no longer the end.
     let signals = Signals::new()?;
     let (addresses, listeners) = listen_tcp(&settings.listen.dns)?;
@@ -151,8 +157,9 @@ async fn run(
         doorkeeper,
         Arc::clone(&labels),
         writer.health.clone(),
-        states,
+        (states, labels_of_upstreams),
     );
+    place.serve(Arc::clone(&shared), &settings.state_dir, crew.clock);
     let metrics = match settings.listen.metrics {
         Some(address) => {
             let listener = TcpListener::bind(address)

@@ -21,7 +21,7 @@
 //!
 //! **What people see.** [`incidents`] is the log as people read it, [`alerts`]
 //! tells somebody, [`reports`] is what leaves on paper, [`requests`] what staff
-//! ask for. [`people`] says who may look, [`record`] who did what, and
+//! ask for. [`status`] is how the resolver fares, as it says itself. [`people`] says who may look, [`record`] who did what, and
 //! [`dashboard`] shows it all.
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
@@ -53,5 +53,6 @@ pub mod reports;
 pub mod requests;
 pub mod selftest;
 pub mod settings;
+pub mod status;
 pub mod up;
 pub mod why;

@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub mod exposition;
+pub mod upstream;
 
 use crate::lists::category::Category;
 use crate::policy::decision::{Layer, Verdict};
+
+use self::upstream::UpstreamCounters;
 
 /// How a question came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,6 +150,8 @@ pub struct Counters {
     pub upstream_failures: Counter,
     /// Upstream replies that were not to what had been asked.
     pub upstream_mismatches: Counter,
+    /// How each upstream fares, in the order of the settings.
+    pub upstreams: Box<[UpstreamCounters]>,
     /// Questions now waiting for an upstream.
     pub upstream_waiting: Counter,
     /// Questions that joined one already on its way.
@@ -184,6 +189,7 @@ impl Default for Counters {
             upstream_queries: Counter::default(),
             upstream_failures: Counter::default(),
             upstream_mismatches: Counter::default(),
+            upstreams: Box::default(),
             upstream_waiting: Counter::default(),
             upstream_shared: Counter::default(),
             bogus: Counter::default(),
@@ -195,6 +201,16 @@ impl Default for Counters {
 }
 
 impl Counters {
+    /// Those of a worker that asks so many upstreams.
+    #[must_use]
+    pub fn with_upstreams(count: usize) -> Self {
+        let upstreams = std::iter::repeat_with(UpstreamCounters::default);
+        Self {
+            upstreams: upstreams.take(count).collect(),
+            ..Self::default()
+        }
+    }
+
     /// A reply with this response code went out.
     pub fn reply(&self, rcode: u16) {
         let index = usize::from(rcode).min(RCODES - 1);
@@ -222,6 +238,21 @@ impl Counters {
                 counter.count();
             }
         }
+    }
+
+    /// Questions, however they came.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.queries.iter().map(Counter::value).sum()
+    }
+
+    /// Blocked questions, whatever for.
+    #[must_use]
+    pub fn all_blocked(&self) -> u64 {
+        let layers = Layer::ALL.into_iter();
+        layers
+            .map(|layer| self.decided(layer, Verdict::Block))
+            .sum()
     }
 
     /// Decisions of one layer with this verdict.

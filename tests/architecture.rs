@@ -97,11 +97,18 @@ const MAY_USE: [(&str, &[&str]); 36] = [
     ),
     ("lists/durable", &[]),
     ("record", &["lists/durable"]),
+    ("status", &["querylog/health"]),
     ("people/role", &[]),
     ("people", &["lists/durable", "record", "settings"]),
     (
         "incidents",
-        &["lists/category", "lists/durable", "policy", "querylog"],
+        &[
+            "lists/category",
+            "lists/durable",
+            "people/role",
+            "policy",
+            "querylog",
+        ],
     ),
     (
         "alerts",
@@ -114,6 +121,7 @@ const MAY_USE: [(&str, &[&str]); 36] = [
             "record",
             "reports",
             "settings",
+            "status",
         ],
     ),
     ("requests", &["limiter", "lists/durable"]),

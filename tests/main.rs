@@ -21,3 +21,4 @@ mod profile;
 mod querylog;
 mod serve;
 mod settings;
+mod status;

@@ -43,6 +43,8 @@ pub(super) struct Crew {
     pub(super) cases: Vec<(Receiver<Case>, Mailbox)>,
     /// Where DNS is answered, ports resolved.
     pub(super) addresses: Vec<SocketAddr>,
+    /// By which all of them count milliseconds.
+    pub(super) clock: Clock,
 }
 
 /// Makes every worker and starts its thread.
@@ -66,10 +68,11 @@ pub(super) fn start_workers(
         outlets: Vec::new(),
         cases: Vec::new(),
         addresses,
+        clock,
     };
     for number in 0..count {
         let frame = Frame::new()?;
-        let counters = Arc::<Counters>::default();
+        let counters = Arc::new(Counters::with_upstreams(servers.all.len()));
         let (recorder, outlet) = recorder(RING_BYTES);
         let bound = bind(&crew.addresses)?;
         let (validator, cases) = validation::channel();

@@ -8,9 +8,8 @@
 //! the machine's log. Nothing depends on it: it asks by letter, and an answer
 //! that does not come is one that is missing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +28,9 @@ const HOUR: i8 = 3;
 /// An answer that has not come by then does not come.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
+/// The safe modes that were missing at the last look.
+pub(super) type Missing = Arc<Mutex<Vec<String>>>;
+
 /// What has to be known from one look to the next.
 pub(super) struct Probe {
     zone: TimeZone,
@@ -37,7 +39,7 @@ pub(super) struct Probe {
     /// What was to be looked for when it was last thought of.
     targets: Option<Vec<Name>>,
     round: Option<Round>,
-    missing: Arc<AtomicUsize>,
+    missing: Missing,
 }
 
 /// One look that has begun.
@@ -61,8 +63,8 @@ impl Probe {
         }
     }
 
-    /// How many were missing at the last look.
-    pub(super) fn missing(&self) -> Arc<AtomicUsize> {
+    /// What was missing at the last look.
+    pub(super) fn missing(&self) -> Missing {
         Arc::clone(&self.missing)
     }
 
@@ -115,7 +117,8 @@ impl Probe {
                 );
             }
         }
-        self.missing.store(count, Ordering::Relaxed);
+        let missing = missing().map(|(target, _)| target.to_string()).collect();
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
         None
     }
 }

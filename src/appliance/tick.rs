@@ -4,7 +4,6 @@
 //! fails here is said once, when it begins to fail, and tried again.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,10 +18,10 @@ use tokio::net::TcpListener;
 
 use super::certificate::{Keeper, Status};
 use super::give_way;
-use super::probe::Probe;
+use super::probe::{Missing, Probe};
 use crate::changes::activation::{Activation, Cause, Refused};
 use crate::devices::leases::Leases;
-use crate::devices::leases::watch::Watcher;
+use crate::devices::leases::watch::{self, Watcher};
 use crate::dns::mailbox::Mailbox;
 use crate::dns::pipeline::Desk;
 use crate::dns::streams::Doorkeeper;
@@ -33,6 +32,7 @@ use crate::metrics::{Counters, GroupLabels, Transport};
 use crate::querylog::health::Health;
 use crate::querylog::retention;
 use crate::settings::{Dnssec, Settings};
+use crate::status::{LeaseFile, Retention};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub(super) struct Housekeeping {
     activation: Arc<Mutex<Activation>>,
     watcher: Watcher,
     leases: Arc<ArcSwap<Leases>>,
-    lease_trouble: Arc<Mutex<usize>>,
+    findings: Arc<Mutex<Findings>>,
     desk: Arc<Desk>,
     certificate: Option<Keeper>,
     zone: TimeZone,
@@ -63,19 +63,28 @@ pub(super) struct Housekeeping {
     mailbox: Option<Mailbox>,
 }
 
-/// What the page of numbers is made of.
+/// What was found at the last look, for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Findings {
+    pub(super) leases: Vec<LeaseFile>,
+    pub(super) retention: Retention,
+}
+
+/// What the page of numbers and the status are made of.
 pub(super) struct Shared {
-    activation: Arc<Mutex<Activation>>,
-    counters: Vec<Arc<Counters>>,
-    labels: Arc<GroupLabels>,
-    log: Arc<Health>,
-    upstreams: States,
-    desk: Arc<Desk>,
-    doorkeeper: Arc<Doorkeeper>,
-    certificate: Option<Arc<Status>>,
-    started: Timestamp,
-    lease_trouble: Arc<Mutex<usize>>,
-    targets_missing: Arc<AtomicUsize>,
+    pub(super) activation: Arc<Mutex<Activation>>,
+    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) labels: Arc<GroupLabels>,
+    pub(super) log: Arc<Health>,
+    pub(super) upstreams: States,
+    /// All upstreams, as they stand in the settings.
+    pub(super) labels_of_upstreams: Vec<String>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) doorkeeper: Arc<Doorkeeper>,
+    pub(super) certificate: Option<Arc<Status>>,
+    pub(super) started: Timestamp,
+    pub(super) findings: Arc<Mutex<Findings>>,
+    pub(super) targets_missing: Missing,
 }
 
 impl Housekeeping {
@@ -90,11 +99,18 @@ impl Housekeeping {
         let started = Timestamp::now();
         let policy = activation.policy();
         let probe = Probe::new(zone.clone(), started, policy.as_deref());
+        let findings = Findings {
+            retention: Retention {
+                keep_days: settings.querylog.keep_days,
+                ..Retention::default()
+            },
+            ..Findings::default()
+        };
         let mut house = Self {
             watcher: Watcher::new(settings.clients.leases.clone()),
             activation: Arc::new(Mutex::new(activation)),
             leases: Arc::clone(leases),
-            lease_trouble: Arc::default(),
+            findings: Arc::new(Mutex::new(findings)),
             desk: Arc::clone(desk),
             probe,
             mailbox: None,
@@ -120,7 +136,7 @@ impl Housekeeping {
         doorkeeper: Arc<Doorkeeper>,
         labels: Arc<GroupLabels>,
         log: Arc<Health>,
-        upstreams: States,
+        (upstreams, labels_of_upstreams): (States, Vec<String>),
     ) -> Arc<Shared> {
         Arc::new(Shared {
             activation: Arc::clone(&self.activation),
@@ -128,11 +144,12 @@ impl Housekeeping {
             labels,
             log,
             upstreams,
+            labels_of_upstreams,
             desk: Arc::clone(&self.desk),
             doorkeeper,
             certificate: self.certificate.as_ref().map(Keeper::status),
             started: self.started,
-            lease_trouble: Arc::clone(&self.lease_trouble),
+            findings: Arc::clone(&self.findings),
             targets_missing: self.probe.missing(),
         })
     }
@@ -231,19 +248,13 @@ impl Housekeeping {
         if let Some(leases) = self.watcher.poll(now) {
             self.leases.store(Arc::new(leases));
         }
-        let trouble = self
-            .watcher
-            .states()
-            .filter(|(_, s)| s.trouble.is_some())
-            .count();
-        let mut known = self
-            .lease_trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if trouble > *known {
+        let files: Vec<LeaseFile> = self.watcher.states().map(lease_file).collect();
+        let mut known = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = unreadable(&files);
+        if trouble > unreadable(&known.leases) {
             tracing::warn!(files = trouble, "a DHCP lease file cannot be read");
         }
-        *known = trouble;
+        known.leases = files;
     }
 
     fn notice_hidden(&mut self, now: Timestamp) {
@@ -286,14 +297,23 @@ impl Housekeeping {
             .is_some_and(|policy| policy.at(now).is_trusted())
     }
 
+    /// Drops old days, and keeps what came of it.
     fn sweep(&self, now: Timestamp) {
         let folder = self.settings.state_dir.join("querylog");
         let keep = u16::try_from(self.settings.querylog.keep_days).unwrap_or(u16::MAX);
         match retention::sweep(&folder, keep, now, &self.zone) {
             Ok(swept) => {
-                for complaint in swept.complaints {
+                for complaint in &swept.complaints {
                     tracing::warn!("query log: {complaint}");
                 }
+                let found = self.findings.lock();
+                let mut found = found.unwrap_or_else(PoisonError::into_inner);
+                found.retention = Retention {
+                    keep_days: self.settings.querylog.keep_days,
+                    swept: Some(now),
+                    held: swept.held,
+                    complaints: swept.complaints,
+                };
                 if !swept.dropped.is_empty() {
                     tracing::info!(days = swept.dropped.len(), "query log: dropped old days");
                 }
@@ -301,6 +321,22 @@ impl Housekeeping {
             Err(error) => tracing::warn!(%error, "query log: old days could not be dropped"),
         }
     }
+}
+
+fn lease_file((file, state): (&watch::LeaseFile, &watch::State)) -> LeaseFile {
+    let complaints = state.complaints.iter();
+    LeaseFile {
+        path: file.path.clone(),
+        format: file.format.id().to_owned(),
+        read_at: state.read_at,
+        bad: state.bad,
+        complaints: complaints.map(ToString::to_string).collect(),
+        trouble: state.trouble.clone(),
+    }
+}
+
+fn unreadable(files: &[LeaseFile]) -> usize {
+    files.iter().filter(|file| file.trouble.is_some()).count()
 }
 
 /// Serves `/metrics` for ever.
@@ -329,8 +365,9 @@ impl Shared {
             .hidden
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let trouble = self
-            .lease_trouble
+        let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = self
+            .targets_missing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let state = State {
@@ -342,13 +379,13 @@ impl Shared {
             activation_failed: activation.trouble.is_some(),
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
-            lease_trouble: *trouble,
+            lease_trouble: unreadable(&findings.leases),
             upstreams: self
                 .upstreams
                 .all()
                 .map(|(server, up)| (server.to_owned(), up))
                 .collect(),
-            targets_missing: self.targets_missing.load(Ordering::Relaxed),
+            targets_missing: missing.len(),
             streams: Transport::ALL
                 .into_iter()
                 .filter(|transport| *transport != Transport::Udp)

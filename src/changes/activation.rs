@@ -30,9 +30,9 @@ use crate::policy::compile::Live;
 use crate::policy::{Policy, canary, safe_search};
 
 /// The record, one JSON object a line.
-const RECORD: &str = "activations.jsonl";
+pub(super) const RECORD: &str = "activations.jsonl";
 /// The texts, by hash.
-const TEXTS: &str = "texts";
+pub(super) const TEXTS: &str = "texts";
 
 /// Holds the live policy.
 pub struct Activation {
@@ -126,6 +126,13 @@ impl Activation {
     #[must_use]
     pub fn policy(&self) -> Option<Arc<Policy>> {
         self.live.load_full()
+    }
+
+    /// The activation that the live policy came of.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        let live = self.policy()?;
+        self.last.as_ref().filter(|last| last.number == live.number)
     }
 
     /// Builds the policy anew and puts it in force.
@@ -271,7 +278,7 @@ pub fn recorded_at(state_dir: &Path) -> Option<SystemTime> {
     fs::metadata(record).ok()?.modified().ok()
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("changes")
 }
 

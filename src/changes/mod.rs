@@ -4,3 +4,4 @@
 //! of it is right does it take the place of the one that serves.
 
 pub mod activation;
+pub mod kept;

@@ -139,12 +139,16 @@ fn is_background(row: &Row) -> bool {
     ids.peek().is_some() && ids.all(|id| Category::named(id).is_some_and(Category::is_background))
 }
 
-fn device_of(row: &Row) -> Option<String> {
+/// What an incident calls the device of a row.
+#[must_use]
+pub fn device_of(row: &Row) -> Option<String> {
     let device = row.device.as_ref().or(row.mac.as_ref()).cloned();
     device.or_else(|| row.ip.map(|ip| ip.to_string()))
 }
 
-fn domain_of(row: &Row) -> String {
+/// The domain of the incident a row belongs to.
+#[must_use]
+pub fn domain_of(row: &Row) -> String {
     match row {
         _ if row.is_various() => VARIOUS.to_owned(),
         _ => registrable(&row.name),

@@ -33,9 +33,10 @@ impl Pages {
 
     /// In a folder that is there.
     pub(crate) fn start_in(folder: Folder) -> Self {
+        let pages = Self::beside(&folder);
         Self {
             _kept: Some(folder),
-            ..Self::beside(&folder)
+            ..pages
         }
     }
 

@@ -47,6 +47,7 @@ use super::pipeline::{Pending, Wanted};
 use super::question::{HEADER, Rcode};
 use super::reply::ede;
 use crate::metrics::Counters;
+use crate::metrics::upstream::Failure;
 
 const SERVFAIL: u16 = Rcode::ServFail as u16;
 
@@ -258,7 +259,7 @@ impl Forwarder {
                 let error = flight.error;
                 // Whoever was asked and kept silent has failed.
                 for (server, _) in std::mem::take(&mut flight.asked) {
-                    self.note_failure(server, now);
+                    self.note_failure(server, Failure::Silent, now);
                 }
                 self.land(place.0, Err(error));
             } else if now >= flight.due {
@@ -402,7 +403,7 @@ impl Forwarder {
             late && *server != mark.server
         });
         for (server, _) in late.drain(..) {
-            self.note_failure(server, now);
+            self.note_failure(server, Failure::Silent, now);
         }
         if let Some(flight) = self.flights.find_live(mark.place()) {
             flight.asked = late;
@@ -414,11 +415,19 @@ impl Forwarder {
         if let Some(health) = self.health.get_mut(mark.server) {
             health.answered(now.saturating_sub(mark.sent));
         }
+        if let Some(upstream) = self.counters.upstreams.get(mark.server) {
+            upstream.answered(now);
+        }
     }
 
     /// One server would not or could not.
     fn failed(&mut self, mark: Mark, error: u16, now: u64) {
-        self.note_failure(mark.server, now);
+        let failure = match error {
+            ede::NETWORK_ERROR => Failure::Unreachable,
+            ede::NO_REACHABLE_AUTHORITY => Failure::Silent,
+            _ => Failure::Unusable,
+        };
+        self.note_failure(mark.server, failure, now);
         self.ask_another(mark, error, now);
     }
 
@@ -441,8 +450,11 @@ impl Forwarder {
         }
     }
 
-    fn note_failure(&mut self, server: usize, now: u64) {
+    fn note_failure(&mut self, server: usize, failure: Failure, now: u64) {
         self.counters.upstream_failures.count();
+        if let Some(upstream) = self.counters.upstreams.get(server) {
+            upstream.failed(failure, now);
+        }
         if let Some(health) = self.health.get_mut(server) {
             health.failed(now);
         }

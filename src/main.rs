@@ -12,9 +12,12 @@ use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
-use schoolgate::lists::{load, refresh, report};
+use schoolgate::lists::{self, load, refresh};
+use schoolgate::people::command::{UserArgs, user};
+use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
+use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, dashboard, up};
@@ -67,8 +70,12 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Make, list, close or reset the accounts of the pages
+    User(UserArgs),
     /// Write what makes a device ask this resolver wherever it is
     Profile(ProfileArgs),
+    /// Digests, governors' numbers, evidence, holds, access and erasure
+    Report(ReportArgs),
     /// Ask from a client's place what gets through
     Selftest(SelftestArgs),
 }
@@ -144,7 +151,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             why(&args, &configuration, Timestamp::now(), out)?;
         }
         Verb::Lists { json } => {
-            report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+            lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+        }
+        Verb::Report(args) => {
+            let as_page = &dashboard::sheet::stand_alone;
+            return Ok(report(&args, &folder, as_page, Timestamp::now(), out)?);
         }
         Verb::Selftest(args) => {
             let passed = selftest(&args, &folder, Timestamp::now(), out)?;
@@ -157,6 +168,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::User(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let document = &configuration.document;
+            let settings = &configuration.settings;
+            let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
+            let input = &mut io::stdin().lock();
+            user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
         }
         Verb::Profile(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

@@ -11,15 +11,19 @@
 //! counted only.
 
 use std::collections::HashSet;
+use std::path::Path;
 
+use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::lists::admit;
 use crate::lists::category::Category;
+use crate::lists::durable;
 use crate::name::{Name, NameError};
 use crate::policy::decide::Moment;
 use crate::policy::decision::{Layer, Verdict};
+use crate::policy::group::Group;
 use crate::policy::{Asker, GroupIndex, Policy};
 
 /// Well-known names that are not in `must-resolve.txt`, as shipped.
@@ -110,6 +114,21 @@ pub fn shipped() -> Vec<Watched> {
         .collect()
 }
 
+/// The shipped names, and those in the files of that name in the school's
+/// `folder`.
+pub fn watched(folder: &Path) -> anyhow::Result<Vec<Watched>> {
+    let mut all = shipped();
+    for file in ["must-resolve.txt", "educational.txt"] {
+        let text = durable::read_if_any(&folder.join(file)).context(file)?;
+        let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
+        let own = read(&text).map_err(|(line, why)| anyhow!("{file}:{line}: {why}"))?;
+        all.extend(own);
+    }
+    let mut seen = HashSet::new();
+    all.retain(|watched| seen.insert(watched.name.clone()));
+    Ok(all)
+}
+
 /// Puts `names` to each group's policy.
 #[must_use]
 pub fn check(policy: &Policy, names: &[Watched], now: Timestamp) -> OverBlock {
@@ -165,7 +184,7 @@ pub fn check(policy: &Policy, names: &[Watched], now: Timestamp) -> OverBlock {
 }
 
 /// Whether a timetable of the group adds the category, or takes it away.
-fn is_timed(group: &crate::policy::group::Group, category: Option<Category>) -> bool {
+fn is_timed(group: &Group, category: Option<Category>) -> bool {
     let during = group.during.iter();
     category.is_some_and(|category| {
         during

@@ -24,7 +24,7 @@ mod upstream;
 
 pub use answers::Answers;
 pub use channels::{Mail, Security, Syslog, SyslogTransport, Webhook};
-pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
+pub use dashboard::{Dashboard, IDLE_MINUTES, PASSWORD_DAYS, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 

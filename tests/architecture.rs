@@ -138,6 +138,9 @@ const MAY_USE: [(&str, &[&str]); 36] = [
         &[
             "configuration",
             "changes/activation",
+            "changes/kept",
+            "devices/inventory",
+            "document",
             "incidents",
             "lists",
             "people",

@@ -10,6 +10,7 @@
 mod alerts;
 mod architecture;
 mod configuration;
+mod dashboard;
 mod decisions;
 mod demo_lists;
 mod devices;

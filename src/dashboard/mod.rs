@@ -32,13 +32,20 @@ use crate::configuration::Configuration;
 
 pub mod app;
 pub mod chart;
+mod cookie;
 mod health;
 pub mod in_force;
+mod lists;
 mod overview;
+mod own_account;
 pub mod page;
 mod protection;
 pub mod routes;
+mod second_factor;
+mod set_up;
+pub mod sheet;
 pub mod shown;
+mod sign_in;
 mod tables;
 pub mod visitor;
 

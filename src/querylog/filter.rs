@@ -108,7 +108,7 @@ impl Filter {
 }
 
 /// What a person may call a device by, and in which column that stands.
-fn device_key(device: &str) -> (&'static str, String) {
+pub(super) fn device_key(device: &str) -> (&'static str, String) {
     if let Ok(ip) = device.parse::<IpAddr>() {
         return (
             "ip = $ OR device = $ OR name = $",

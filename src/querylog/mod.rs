@@ -6,7 +6,7 @@
 //! at the end of a window put into its ring) → `writer` (one thread: drains,
 //! gathers in `spool`, writes) → `store` (one database a day in `day`, named
 //! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`).
-//! `retention` drops whole days.
+//! `retention` drops whole days, `erase` one device's rows; a `hold` stops both.
 //!
 //! It must never delay an answer: a full ring, a full disk or a broken database
 //! costs rows, in a set order and counted, and nothing else.
@@ -24,9 +24,11 @@
 mod budget;
 pub mod day;
 pub mod days;
+pub mod erase;
 pub mod event;
 pub mod filter;
 pub mod health;
+pub mod hold;
 pub mod log;
 pub mod moment;
 mod packed;

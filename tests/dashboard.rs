@@ -1,0 +1,6 @@
+//! The pages, as a browser and as somebody hostile sees them: the real program
+//! as a process of its own, asked over HTTP.
+
+pub(crate) mod client;
+
+mod sign_in;

@@ -14,14 +14,16 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::app::App;
-use super::page::{Problem, csrf, page};
+use super::page::{Problem, csrf, page, page_below};
 use super::shown;
+use super::tables::facts;
 use super::visitor::{Posted, Visitor};
 use crate::alerts::Acknowledged;
 use crate::alerts::alert::{Alert, Raised};
 use crate::alerts::store::StoreError;
 use crate::lists::category::Category;
 use crate::policy::decision::Verdict;
+use crate::record::Deed;
 
 /// So many on one page.
 const PAGE: u32 = 50;
@@ -153,10 +155,37 @@ pub(super) async fn one(
     Path(number): Path<String>,
 ) -> Result<Markup, Problem> {
     let number: i64 = number.parse().map_err(|_| Problem::NotFound)?;
-    let found = app.blocking(move |app| app.alerts.one(number)).await?;
-    let raised = found.map_err(unusable)?.ok_or(Problem::NotFound)?;
+    let (account, address) = (visitor.person.account.clone(), visitor.address);
+    let raised = app
+        .blocking(move |app| {
+            let raised = app.alerts.one(number).map_err(unusable)?;
+            let raised = raised.ok_or(Problem::NotFound)?;
+            if let Some(device) = &raised.alert.device {
+                let deed = Deed::new(&account, "read_alert").from(&address);
+                let deed = deed.about("alert", number).about("device", device.as_str());
+                app.record
+                    .add(deed, Timestamp::now())
+                    .map_err(|error| Problem::failed("the record cannot be written", &error))?;
+            }
+            Ok::<_, Problem>(raised)
+        })
+        .await??;
     let (alert, zone) = (&raised.alert, &app.configuration.document.zone);
     let at = alert.first.as_microsecond();
+    let mut rows = vec![("What", what(alert))];
+    if alert.kind.is_of_a_device() {
+        rows.push(("Device", device(alert)));
+    }
+    if !alert.group.is_empty() {
+        rows.push(("Group", shown::words(&alert.group)));
+    }
+    rows.push(("First", shown::time(alert.first, zone)));
+    if alert.kind.is_of_a_device() {
+        rows.push(("Last so far", shown::time(alert.last, zone)));
+        rows.push(("Look-ups so far", html! { (alert.count) }));
+        rows.push(("Outcome", html! { (outcome(alert)) }));
+    }
+    rows.push(("Acknowledged", acknowledged(&visitor, &raised, zone)));
     let body = html! {
         @if !alert.says.is_empty() { p class="notice warn" { (alert.says) } }
         @if alert.mandatory {
@@ -169,22 +198,7 @@ pub(super) async fn one(
                 }
             }
         }
-        dl class="facts" {
-            dt { "What" } dd { (what(alert)) }
-            @if alert.kind.is_of_a_device() {
-                dt { "Device" } dd { (device(alert)) }
-            }
-            @if !alert.group.is_empty() {
-                dt { "Group" } dd { (shown::words(&alert.group)) }
-            }
-            dt { "First" } dd { (shown::time(alert.first, zone)) }
-            @if alert.kind.is_of_a_device() {
-                dt { "Last so far" } dd { (shown::time(alert.last, zone)) }
-                dt { "Look-ups so far" } dd { (alert.count) }
-                dt { "Outcome" } dd { (outcome(alert)) }
-            }
-            dt { "Acknowledged" } dd { (acknowledged(&visitor, &raised, zone)) }
-        }
+        (facts("The alert", &rows))
         p class="actions" {
             @if alert.kind.is_of_a_device() {
                 a class="button" href={ "/incidents/" (at) } { "Read the incident" }
@@ -194,7 +208,7 @@ pub(super) async fn one(
             a href="/alerts" { "All that is to be seen to" }
         }
     };
-    Ok(page(&visitor, &alert.title, &body))
+    Ok(page_below(&visitor, "Alerts", &alert.title, &body))
 }
 
 fn what(alert: &Alert) -> Markup {

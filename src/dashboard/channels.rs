@@ -16,6 +16,7 @@ use super::alerts::unusable;
 use super::app::App;
 use super::page::{Problem, csrf, page};
 use super::shown;
+use super::tables::facts;
 use super::visitor::{Posted, Visitor};
 use crate::alerts::Trial;
 use crate::alerts::outbox::{Channel, ChannelState};
@@ -28,12 +29,9 @@ pub(super) struct TryOut {
 }
 
 /// `GET /alerts/channels`
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    visitor: Visitor,
-) -> Result<Markup, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Markup, Problem> {
     let body = body(&app, &visitor, None).await?;
-    Ok(page(&visitor, "How alerts leave", &body))
+    Ok(page(&visitor, "Alert channels", &body))
 }
 
 /// `POST /alerts/channels`
@@ -48,7 +46,10 @@ pub(super) async fn try_out(
     let now = Timestamp::now();
     let done = app
         .blocking(move |app| {
-            let trial = app.alerts.try_out(channel, &account, now).map_err(unusable)?;
+            let trial = app
+                .alerts
+                .try_out(channel, &account, now)
+                .map_err(unusable)?;
             if let Trial::Sent(count) = trial {
                 let deed = Deed::new(&account, "tried_alerts").from(&address);
                 let deed = deed.about("channel", channel.id()).about("messages", count);
@@ -56,11 +57,11 @@ pub(super) async fn try_out(
                     .add(deed, now)
                     .map_err(|error| Problem::failed("the record cannot be written", &error))?;
             }
-            Ok(trial)
+            Ok::<_, Problem>(trial)
         })
         .await??;
     let body = body(&app, &visitor, Some((channel, done))).await?;
-    Ok(page(&visitor, "How alerts leave", &body))
+    Ok(page(&visitor, "Alert channels", &body))
 }
 
 async fn body(
@@ -118,27 +119,27 @@ fn one(visitor: &Visitor, state: &ChannelState, zone: &TimeZone) -> Markup {
     };
     let never = || html! { "never" };
     let moment = |at: Option<Timestamp>| at.map_or_else(never, |at| shown::time(at, zone));
+    let mut rows = Vec::new();
+    if let Some(error) = &state.error {
+        rows.push(("Why", shown::words(error)));
+    }
+    if let Some(due) = state.due {
+        rows.push(("Tried again", shown::time(due, zone)));
+    }
+    rows.push(("Messages waiting", html! { (state.waiting) }));
+    if let Some(oldest) = state.oldest {
+        rows.push(("The oldest since", shown::time(oldest, zone)));
+    }
+    rows.push(("Given up", html! { (state.given_up) }));
+    rows.push(("Last one sent", moment(state.succeeded)));
+    rows.push(("Last failure", moment(state.failed)));
     let id = state.channel.id();
     html! {
         section class={ "card " (level) } aria-labelledby={ "way-" (id) } {
             h2 id={ "way-" (id) } {
                 (state.channel.name()) " " span class={ "badge " (level) } { (word) }
             }
-            dl class="facts" {
-                @if let Some(error) = &state.error {
-                    dt { "Why" } dd { (shown::words(error)) }
-                }
-                @if let Some(due) = state.due {
-                    dt { "Tried again" } dd { (shown::time(due, zone)) }
-                }
-                dt { "Messages waiting" } dd { (state.waiting) }
-                @if let Some(oldest) = state.oldest {
-                    dt { "The oldest since" } dd { (shown::time(oldest, zone)) }
-                }
-                dt { "Given up" } dd { (state.given_up) }
-                dt { "Last one sent" } dd { (moment(state.succeeded)) }
-                dt { "Last failure" } dd { (moment(state.failed)) }
-            }
+            (facts(state.channel.name(), &rows))
             form method="post" action="/alerts/channels" {
                 (csrf(visitor))
                 input type="hidden" name="channel" value=(id);

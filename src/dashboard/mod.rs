@@ -30,7 +30,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::appliance::all_of;
 use crate::configuration::Configuration;
 
+mod alerts;
 pub mod app;
+mod channels;
 pub mod chart;
 mod cookie;
 mod health;

@@ -11,8 +11,10 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 3] = [
+const NAVIGATION: [(&str, &str); 5] = [
     ("/", "Overview"),
+    ("/alerts", "Alerts"),
+    ("/alerts/channels", "Alert channels"),
     ("/lists", "Lists"),
     ("/health", "Health"),
 ];

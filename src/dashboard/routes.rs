@@ -17,7 +17,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 
+use super::alerts;
 use super::app::App;
+use super::channels;
 use super::cookie;
 use super::health;
 use super::lists;
@@ -101,6 +103,11 @@ fn write<T: 'static>(
 /// Who may see how the machine fares.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 
+/// Who is to know what devices did.
+const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
+/// Who may see whether alerts leave, and try it out.
+const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
@@ -118,6 +125,15 @@ pub fn routes() -> Vec<Route> {
         read("/account/second-factor", SignedIn, second_factor::page),
         write("/account/second-factor", SignedIn, second_factor::enrol),
         write("/account/sessions/end", SignedIn, own_account::end_session),
+        read("/alerts", Only(&ALERTS), alerts::list),
+        read("/alerts/channels", Only(&CHANNELS), channels::show),
+        write("/alerts/channels", Only(&CHANNELS), channels::try_out),
+        read("/alerts/{number}", Only(&ALERTS), alerts::one),
+        write(
+            "/alerts/{number}/acknowledge",
+            Only(&ALERTS),
+            alerts::acknowledge,
+        ),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),

@@ -13,6 +13,7 @@ use crate::serve::school::{Folder, Plan, Running, School};
 
 mod killed;
 mod mail;
+mod pages;
 mod programs;
 
 /// Debian's, which has aiosmtpd.

@@ -40,7 +40,7 @@ class Handler:
             "text": letter.get_content(),
             "raw": envelope.content.decode("utf-8", "replace"),
             "tls": session.ssl is not None,
-            "user": session.login_data.login.decode() if session.login_data else None,
+            "user": session.auth_data.login.decode() if session.auth_data else None,
         })
         with open(self.file, "a") as out:
             out.write(line + "\n")

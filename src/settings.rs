@@ -327,6 +327,8 @@ impl Settings {
             &mut self.upstream.trust_anchor_file,
             &mut self.tls.certificate,
             &mut self.tls.key,
+            &mut self.dashboard.certificate,
+            &mut self.dashboard.key,
         ];
         for file in files.into_iter().flatten() {
             place(file);

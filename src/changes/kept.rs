@@ -1,4 +1,5 @@
-//! Which rules applied: an activation by its number.
+//! Which rules applied: an activation by its number, and the texts its policy
+//! was made of.
 //!
 //! Read by whoever explains a row of the log long after the policy has changed.
 //! It must never put anything in force.
@@ -7,9 +8,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::configuration::PolicyTexts;
 use crate::lists::durable;
 
-use super::activation::{RECORD, Record, folder};
+use super::activation::{RECORD, Record, TEXTS, folder};
 
 /// The activation of this number, if the record has it.
 pub fn activation(state_dir: &Path, number: u64) -> io::Result<Option<Record>> {
@@ -24,4 +26,20 @@ pub fn activation(state_dir: &Path, number: u64) -> io::Result<Option<Record>> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Record>(line).ok());
     Ok(records.find(|record| record.number == number))
+}
+
+/// What the policy of an activation was made of, if all of it is kept.
+#[must_use]
+pub fn texts(state_dir: &Path, record: &Record) -> Option<PolicyTexts> {
+    let folder = folder(state_dir).join(TEXTS);
+    let text = |hash: &str| {
+        let is_hash = !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_hexdigit());
+        is_hash.then(|| fs::read_to_string(folder.join(hash)).ok())?
+    };
+    Some(PolicyTexts {
+        policy: text(&record.policy)?,
+        devices: text(&record.devices)?,
+        canaries: text(&record.canaries)?,
+        safe_search: text(&record.safe_search)?,
+    })
 }

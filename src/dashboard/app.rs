@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use super::standing::Standing;
 use crate::alerts::Alerts;
 use crate::alerts::watch::School;
 use crate::configuration::Configuration;
@@ -15,6 +16,7 @@ use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
 use crate::record::{Deed, Record};
+use crate::requests::Requests;
 use crate::settings::Settings;
 
 /// How long somebody waits whose password is to be looked at while others' are.
@@ -37,6 +39,10 @@ pub struct App {
     pub in_force: LastRead,
     /// What somebody at the school should know of.
     pub alerts: Alerts,
+    /// Sites that somebody wants opened or blocked.
+    pub requests: Requests,
+    /// The policy in force.
+    pub standing: Standing,
 }
 
 impl App {
@@ -58,6 +64,8 @@ impl App {
                 configuration.settings.clone(),
                 configuration.document.clone(),
             ))?,
+            requests: Requests::new(&settings.state_dir, rand::random()),
+            standing: Standing::default(),
             configuration,
         })
     }
@@ -76,7 +84,9 @@ impl App {
     /// Whether the pages are served over TLS.
     #[must_use]
     pub fn tls(&self) -> bool {
-        false
+        let settings = self.settings();
+        let address = settings.listen.dashboard.ip().to_canonical();
+        settings.dashboard.tls_always || !address.is_loopback()
     }
 
     /// The school's name.

@@ -1,27 +1,31 @@
-//! What page there is and who may see it: one table, and the guard that holds
-//! it.
+//! What page there is and who may see it: one table.
 //!
 //! A page that is not in the table cannot be reached, and none is in it without
-//! a word on who may see it. `tests/dashboard/routes.txt` is the same table as a
-//! governor would read it, tried role by role.
+//! a word on who may see it; `guard.rs` holds them to it.
+//! `tests/dashboard/routes.txt` is the same table as a governor would read it,
+//! tried role by role.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::http::Method;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
-use jiff::Timestamp;
 
+use super::accounts;
+use super::alerts;
 use super::app::App;
+use super::asking;
 use super::casework;
-use super::cookie;
+use super::channels;
 use super::device;
+use super::devices;
+use super::evidence;
+use super::groups;
+use super::guard;
 use super::health;
+use super::holds;
 use super::incident;
 use super::incidents;
 use super::lists;
@@ -30,13 +34,15 @@ use super::own_account;
 use super::page;
 use super::page::Problem;
 use super::protection;
+use super::record;
+use super::reports;
+use super::request;
+use super::requests;
 use super::search;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
-use super::visitor::{Ticket, Visitor};
 use crate::people::role::Role;
-use crate::people::{PeopleError, Step};
 
 /// Longest form, unless a page takes more.
 const FORM: usize = 64 << 10;
@@ -105,7 +111,18 @@ fn write<T: 'static>(
 }
 
 /// Who may see how the machine fares.
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+/// Who looks after the lists.
+const LISTS: [Role; 1] = [Role::Technician];
+/// Who works through requests.
+const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
+
+/// Who is to know what devices did.
+const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
+/// Who may see whether alerts leave, and try it out.
+const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
 
 /// Who reads what pupils looked up.
 const READERS: &[Role] = &[Role::Dsl, Role::Head];
@@ -114,6 +131,16 @@ const READERS: &[Role] = &[Role::Dsl, Role::Head];
 #[must_use]
 pub fn routes() -> Vec<Route> {
     use Access::{Everybody, Only, SignedIn};
+    use Role::{Auditor, Dsl, Governor, Head, Technician};
+    // Who makes accounts, and who is asked whether somebody else may.
+    const MAKES: Access = Only(&[Technician, Head]);
+    const CONFIRMS: Access = Only(&[Dsl, Head]);
+    const ACCOUNTS: Access = Only(&[Technician, Dsl, Head]);
+    const RECORD: Access = Only(&[Dsl, Head, Auditor]);
+    // Numbers alone; what names devices; what says how the filter is deployed.
+    const NUMBERS: Access = Only(&[Dsl, Head, Governor, Auditor]);
+    const DIGEST: Access = Only(&[Dsl, Head]);
+    const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
         read("/", SignedIn, overview::overview),
         read("/devices/{id}", Only(READERS), device::device),
@@ -136,6 +163,43 @@ pub fn routes() -> Vec<Route> {
         read("/account/second-factor", SignedIn, second_factor::page),
         write("/account/second-factor", SignedIn, second_factor::enrol),
         write("/account/sessions/end", SignedIn, own_account::end_session),
+        read("/accounts", ACCOUNTS, accounts::page),
+        write("/accounts", MAKES, accounts::invite),
+        read("/accounts/{account}", ACCOUNTS, accounts::one),
+        write("/accounts/{account}/confirm", CONFIRMS, accounts::confirm),
+        write("/accounts/{account}/decline", CONFIRMS, accounts::decline),
+        write("/accounts/{account}/disable", MAKES, accounts::disable),
+        write("/accounts/{account}/reset", MAKES, accounts::reset),
+        write("/accounts/{account}/role", MAKES, accounts::change_role),
+        write("/evidence", Only(&[Dsl]), evidence::take_out),
+        read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/holds", DIGEST, holds::page),
+        write("/holds", DIGEST, holds::place),
+        write("/holds/lift", DIGEST, holds::lift),
+        read("/record", RECORD, record::page),
+        read("/record.csv", RECORD, record::csv),
+        read("/reports", NUMBERS, reports::page),
+        read("/reports/deployment", STATEMENTS, reports::deployment),
+        read("/reports/dpia", STATEMENTS, reports::dpia),
+        read("/reports/governors", NUMBERS, reports::governors),
+        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
+        read("/reports/weekly", DIGEST, reports::weekly),
+        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
+        read("/devices", Only(&HEALTH), devices::page),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
+        read("/alerts", Only(&ALERTS), alerts::list),
+        read("/alerts/channels", Only(&CHANNELS), channels::show),
+        write("/alerts/channels", Only(&CHANNELS), channels::try_out),
+        read("/alerts/{number}", Only(&ALERTS), alerts::one),
+        write(
+            "/alerts/{number}/acknowledge",
+            Only(&ALERTS),
+            alerts::acknowledge,
+        ),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -143,15 +207,13 @@ pub fn routes() -> Vec<Route> {
         read("/sign-in/code", SignedIn, sign_in::code_page),
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
-        read("/style.css", Everybody, page::style),
-        read("/health", Only(&HEALTH), health::page),
-        read("/lists", Only(&[Role::Technician]), lists::page),
-        read(
-            "/lists/over-block",
-            Only(&[Role::Technician]),
-            lists::over_block,
-        ),
-        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
+        read("/style.css", Access::Public, page::style),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 
@@ -172,11 +234,20 @@ pub fn may_read(role: Role, path: &str) -> bool {
     page.is_some_and(|(_, _, access)| access.lets(role))
 }
 
+/// Whether somebody of `role` may send a form to `path`; for buttons.
+#[must_use]
+pub fn may_send(role: Role, path: &str) -> bool {
+    let form = ACCESS
+        .iter()
+        .find(|(method, at, _)| *method == "POST" && *at == path);
+    form.is_some_and(|(_, _, access)| access.lets(role))
+}
+
 /// Everything together.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for route in routes() {
-        let guard = from_fn_with_state((Arc::clone(&app), route.access), guard);
+        let guard = from_fn_with_state((Arc::clone(&app), route.access), guard::guard);
         router = router.route(route.path, route.handler.route_layer(guard));
     }
     let protect = from_fn_with_state(Arc::clone(&app), protection::protect);
@@ -185,92 +256,4 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(FORM))
         .layer(protect)
         .with_state(app)
-}
-
-/// Lets somebody through to a page, or says why not.
-async fn guard(
-    State((app, access)): State<(Arc<App>, Access)>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let from = from.ip().to_canonical();
-    if !may_come(&app, access, from) {
-        return Problem::NotFromHere.into_response();
-    }
-    match visitor(&app, access, from, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(response) => response,
-    }
-}
-
-fn may_come(app: &App, access: Access, from: IpAddr) -> bool {
-    let networks = match access {
-        Access::Public => &app.settings().clients.allow,
-        _ => &app.settings().dashboard.allow,
-    };
-    networks.iter().any(|network| network.holds(from))
-}
-
-/// Finds out whose request it is, and answers it here if it must not go on.
-async fn visitor(
-    app: &Arc<App>,
-    access: Access,
-    from: IpAddr,
-    request: &mut Request,
-) -> Result<(), Response> {
-    let path = request.uri().path().to_owned();
-    let secret = cookie::secret(request.headers(), app.tls());
-    let asked = secret.clone();
-    let found = app.blocking(move |app| {
-        let is_set_up = app.people.is_set_up()?;
-        let session = asked.map(|secret| app.people.session(&secret, Timestamp::now()));
-        Ok::<_, PeopleError>((is_set_up, session.transpose()?.flatten()))
-    });
-    let found = found.await.and_then(|found| found.map_err(Problem::from));
-    let (is_set_up, session) = found.map_err(IntoResponse::into_response)?;
-    let is_set_up = is_set_up || matches!(path.as_str(), "/set-up" | "/style.css");
-    if !is_set_up && access != Access::Public {
-        return Err(Redirect::to("/set-up").into_response());
-    }
-    let Some(session) = session else {
-        return match access {
-            Access::Public | Access::Everybody => Ok(()),
-            Access::SignedIn | Access::Only(_) => Err(sign_in(request)),
-        };
-    };
-    let is_open = matches!(access, Access::Public | Access::Everybody);
-    if let Some(step) = session.step.filter(|_| !is_open) {
-        let own = own_page(step);
-        if path != own && path != "/sign-out" {
-            let next = sign_in::next_of(request.method(), request.uri());
-            return Err(Redirect::to(&sign_in::with_next(own, &next)).into_response());
-        }
-    }
-    if !access.lets(session.person.role) {
-        return Err(Problem::NotForYou.into_response());
-    }
-    let visitor = Visitor::new(session, from, app);
-    request.extensions_mut().insert(visitor);
-    request
-        .extensions_mut()
-        .insert(Ticket(secret.unwrap_or_default()));
-    Ok(())
-}
-
-/// Where somebody does what they must do first.
-fn own_page(step: Step) -> &'static str {
-    match step {
-        Step::Code => "/sign-in/code",
-        Step::Password => "/account/password",
-        Step::SecondFactor => "/account/second-factor",
-    }
-}
-
-fn sign_in(request: &Request) -> Response {
-    let next = match *request.method() {
-        Method::GET => sign_in::next_of(request.method(), request.uri()),
-        _ => String::new(),
-    };
-    Redirect::to(&sign_in::with_next("/sign-in", &next)).into_response()
 }

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::shown;
-use crate::changes::activation::{Record, texts_of};
+use crate::changes::activation::Record;
 use crate::changes::kept;
 use crate::incidents::opened::Opened;
 use crate::name::Name;
@@ -69,7 +69,7 @@ fn one(app: &App, opened: &Opened, number: u64) -> Trace {
 /// Decides a row again, under the policy and at the moment of then.
 fn again(app: &App, record: &Record, row: &Row) -> Told {
     let state_dir = &app.settings().state_dir;
-    let Ok(Some(texts)) = texts_of(state_dir, record) else {
+    let Some(texts) = kept::texts(state_dir, record) else {
         return Told::Nothing("The texts of that policy are no longer kept.");
     };
     let Ok(in_force) = app.policy_in_force() else {

@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::changes::activation;
 use crate::changes::kept;
 use crate::configuration::Configuration;
 use crate::incidents::casework::{Case, Word};
@@ -109,7 +108,7 @@ impl Export<'_> {
                 policies.push(json!({ "number": number, "kept": false }));
                 continue;
             };
-            let texts = activation::texts_of(state_dir, &record)?;
+            let texts = kept::texts(state_dir, &record);
             for (name, hash, text) in texts.iter().flat_map(|texts| {
                 [
                     ("policy", &record.policy, texts.policy.clone()),

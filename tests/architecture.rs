@@ -169,6 +169,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &["alerts", "incidents", "people", "querylog", "requests"],
     ),
     ("maud", &["dashboard"]),
+    ("plotters", &["dashboard/chart"]),
     ("lettre", &["alerts"]),
     (
         "std::fs",

@@ -11,3 +11,4 @@ mod requests;
 pub(crate) mod running;
 pub(crate) mod seed;
 mod sign_in;
+mod walk;

@@ -2,8 +2,11 @@
 //! as a process of its own, asked over HTTP.
 
 mod block_page;
+pub(crate) mod browser;
 pub(crate) mod client;
 mod health;
+mod looks;
+mod reading;
 mod requests;
 pub(crate) mod running;
 pub(crate) mod seed;

@@ -14,16 +14,20 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
+use super::alerts;
 use super::app::App;
 use super::asking;
+use super::casework;
+use super::channels;
+use super::device;
 use super::devices;
 use super::evidence;
 use super::groups;
 use super::guard;
-use super::alerts;
-use super::channels;
 use super::health;
 use super::holds;
+use super::incident;
+use super::incidents;
 use super::lists;
 use super::overview;
 use super::own_account;
@@ -34,6 +38,7 @@ use super::record;
 use super::reports;
 use super::request;
 use super::requests;
+use super::search;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
@@ -107,6 +112,7 @@ fn write<T: 'static>(
 
 /// Who may see how the machine fares, which devices there are and what holds for
 /// them.
+/// Who may see how the machine fares.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 /// Who looks after the lists.
 const LISTS: [Role; 1] = [Role::Technician];
@@ -117,6 +123,9 @@ const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
 /// Who may see whether alerts leave, and try it out.
 const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
+
+/// Who reads what pupils looked up.
+const READERS: &[Role] = &[Role::Dsl, Role::Head];
 
 /// The table.
 #[must_use]
@@ -134,6 +143,15 @@ pub fn routes() -> Vec<Route> {
     const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
         read("/", SignedIn, overview::overview),
+        read("/devices/{id}", Only(READERS), device::device),
+        read("/incidents", Only(READERS), incidents::incidents),
+        read("/incidents/{at}", Only(READERS), incident::incident),
+        write("/incidents/{at}/assign", Only(READERS), casework::assign),
+        write("/incidents/{at}/host", Only(&[Role::Dsl]), incident::host),
+        write("/incidents/{at}/note", Only(READERS), casework::note),
+        write("/incidents/{at}/reopen", Only(READERS), casework::reopen),
+        write("/incidents/{at}/review", Only(READERS), casework::review),
+        read("/search", Only(READERS), search::search),
         read("/account", SignedIn, own_account::page),
         read("/account/password", SignedIn, own_account::password_page),
         write("/account/password", SignedIn, own_account::change_password),

@@ -3,4 +3,8 @@
 
 pub(crate) mod client;
 
+mod accounts;
+mod record;
+mod routes;
+mod set_up;
 mod sign_in;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use socket2::{Domain, Socket, Type};
 use totp_rs::{Builder, Secret};
 
 use crate::serve::school::{Folder, Running};
@@ -119,6 +120,11 @@ impl Account {
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
+        Self::known(account)
+    }
+
+    /// One that was made in another way.
+    pub(crate) fn known(account: &str) -> Self {
         Self {
             account: account.to_owned(),
             password: PASSWORD.to_owned(),
@@ -184,6 +190,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
+    /// Where they sit.
+    from: IpAddr,
     pub(crate) cookies: BTreeMap<String, String>,
     pub(crate) csrf: Option<String>,
     /// Sent with every request; `host` takes the place of the true one.
@@ -192,8 +200,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(pages: &Pages) -> Self {
+        Self::from("127.0.0.1", pages)
+    }
+
+    /// Somebody at another address of this machine.
+    pub(crate) fn from(from: &str, pages: &Pages) -> Self {
         Self {
             address: pages.address,
+            from: from.parse().unwrap(),
             cookies: BTreeMap::new(),
             csrf: None,
             headers: Vec::new(),
@@ -296,7 +310,7 @@ impl Client {
         }
         text += "\r\n";
         text += body.unwrap_or_default();
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = self.connect();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
@@ -306,6 +320,13 @@ impl Client {
         let answer = read(&bytes);
         self.keep(&answer);
         answer
+    }
+
+    fn connect(&self) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(self.from, 0).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.into()
     }
 
     fn keep(&mut self, answer: &Answer) {

@@ -19,6 +19,7 @@ mod packets;
 mod privacy;
 mod profile;
 mod querylog;
+mod reports;
 mod serve;
 mod settings;
 mod status;

@@ -15,6 +15,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -251,31 +252,30 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
     }
 }
 
-/// The school's texts of an activation; none if one of them is no longer there.
-/// The tables of names may be those of a version that had none of its own.
-pub fn texts_of(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTexts>> {
-    let folder = folder(state_dir).join(TEXTS);
-    let text = |hash: &str, or: &str| match fs::read_to_string(folder.join(hash)) {
-        Ok(text) => Ok(Some(text)),
-        Err(_) if hash.is_empty() => Ok(Some(or.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(durable::naming(&folder, &error)),
+/// The texts that `record` was made of, as they were kept. Versions that had no
+/// table of their own took the shipped one, and so does this.
+pub fn texts_of(state_dir: &Path, record: &Record) -> io::Result<PolicyTexts> {
+    let texts = folder(state_dir).join(TEXTS);
+    let text = |hash: &str, shipped: &str| {
+        if hash.is_empty() {
+            return Ok(shipped.to_owned());
+        }
+        let path = texts.join(hash);
+        fs::read_to_string(&path).map_err(|error| durable::naming(&path, &error))
     };
-    let texts = (
-        text(&record.policy, "")?,
-        text(&record.devices, "")?,
-        text(&record.canaries, canary::SHIPPED)?,
-        text(&record.safe_search, safe_search::SHIPPED)?,
-    );
-    let (Some(policy), Some(devices), Some(canaries), Some(safe_search)) = texts else {
-        return Ok(None);
-    };
-    Ok(Some(PolicyTexts {
-        policy,
-        devices,
-        canaries,
-        safe_search,
-    }))
+    Ok(PolicyTexts {
+        policy: text(&record.policy, "")?,
+        devices: text(&record.devices, "")?,
+        canaries: text(&record.canaries, canary::SHIPPED)?,
+        safe_search: text(&record.safe_search, safe_search::SHIPPED)?,
+    })
+}
+
+/// When there was last an activation; it tells whether to look again.
+#[must_use]
+pub fn recorded_at(state_dir: &Path) -> Option<SystemTime> {
+    let record = folder(state_dir).join(RECORD);
+    fs::metadata(record).ok()?.modified().ok()
 }
 
 pub(super) fn folder(state_dir: &Path) -> PathBuf {

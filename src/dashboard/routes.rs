@@ -15,8 +15,13 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
 use super::app::App;
+use super::asking;
+use super::devices;
+use super::evidence;
+use super::groups;
 use super::guard;
 use super::health;
+use super::holds;
 use super::lists;
 use super::overview;
 use super::own_account;
@@ -24,6 +29,9 @@ use super::page;
 use super::page::Problem;
 use super::protection;
 use super::record;
+use super::reports;
+use super::request;
+use super::requests;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
@@ -94,19 +102,29 @@ fn write<T: 'static>(
         handler: post(handler),
     }
 }
-/// Who may see how the machine fares.
+
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+/// Who looks after the lists.
+const LISTS: [Role; 1] = [Role::Technician];
+/// Who works through requests.
+const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     use Access::{Everybody, Only, SignedIn};
-    use Role::{Auditor, Dsl, Head, Technician};
+    use Role::{Auditor, Dsl, Governor, Head, Technician};
     // Who makes accounts, and who is asked whether somebody else may.
     const MAKES: Access = Only(&[Technician, Head]);
     const CONFIRMS: Access = Only(&[Dsl, Head]);
     const ACCOUNTS: Access = Only(&[Technician, Dsl, Head]);
     const RECORD: Access = Only(&[Dsl, Head, Auditor]);
+    // Numbers alone; what names devices; what says how the filter is deployed.
+    const NUMBERS: Access = Only(&[Dsl, Head, Governor, Auditor]);
+    const DIGEST: Access = Only(&[Dsl, Head]);
+    const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
         read("/", SignedIn, overview::overview),
         read("/account", SignedIn, own_account::page),
@@ -128,8 +146,26 @@ pub fn routes() -> Vec<Route> {
         write("/accounts/{account}/disable", MAKES, accounts::disable),
         write("/accounts/{account}/reset", MAKES, accounts::reset),
         write("/accounts/{account}/role", MAKES, accounts::change_role),
+        write("/evidence", Only(&[Dsl]), evidence::take_out),
+        read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/holds", DIGEST, holds::page),
+        write("/holds", DIGEST, holds::place),
+        write("/holds/lift", DIGEST, holds::lift),
         read("/record", RECORD, record::page),
         read("/record.csv", RECORD, record::csv),
+        read("/reports", NUMBERS, reports::page),
+        read("/reports/deployment", STATEMENTS, reports::deployment),
+        read("/reports/dpia", STATEMENTS, reports::dpia),
+        read("/reports/governors", NUMBERS, reports::governors),
+        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
+        read("/reports/weekly", DIGEST, reports::weekly),
+        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
+        read("/devices", Only(&HEALTH), devices::page),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -137,15 +173,13 @@ pub fn routes() -> Vec<Route> {
         read("/sign-in/code", SignedIn, sign_in::code_page),
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
-        read("/style.css", Everybody, page::style),
-        read("/health", Only(&HEALTH), health::page),
-        read("/lists", Only(&[Role::Technician]), lists::page),
-        read(
-            "/lists/over-block",
-            Only(&[Role::Technician]),
-            lists::over_block,
-        ),
-        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
+        read("/style.css", Access::Public, page::style),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 

@@ -1,15 +1,16 @@
 //! The pages, as a browser and as somebody hostile sees them: the real program
 //! as a process of its own, asked over HTTP.
 
-mod block_page;
 pub(crate) mod client;
-
-mod accounts;
-mod record;
-mod routes;
-mod set_up;
-mod health;
-mod requests;
 pub(crate) mod running;
 pub(crate) mod seed;
+
+mod accounts;
+mod block_page;
+mod health;
+mod record;
+mod requests;
+mod routes;
+mod server;
+mod set_up;
 mod sign_in;

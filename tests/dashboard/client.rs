@@ -87,7 +87,8 @@ pub(crate) struct Account {
     /// The second factor's, once it is set up.
     pub(crate) secret: Option<String>,
     pub(crate) recovery_codes: Vec<String>,
-    last_step: u64,
+    /// The step of the last code that was used.
+    pub(crate) last_step: u64,
 }
 
 impl Account {
@@ -139,7 +140,7 @@ impl Account {
     pub(crate) fn code(&mut self) -> String {
         let secret = self.secret.as_ref().expect("a second factor");
         let now = u64::try_from(Timestamp::now().as_second()).unwrap() / 30;
-        self.last_step = (now - 1).max(self.last_step + 1);
+        self.last_step = now.max(self.last_step + 1);
         assert!(self.last_step <= now + 1, "too many codes in one minute");
         code_at(secret, self.last_step)
     }

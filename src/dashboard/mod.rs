@@ -30,10 +30,12 @@ use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
 mod accounts;
+mod alerts;
 pub mod app;
 pub mod asked;
 mod asking;
 mod block_page;
+mod channels;
 pub mod chart;
 mod cookie;
 mod devices;
@@ -112,7 +114,6 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
             file.display()
         )?;
     }
-    writeln!(out, "pages on http://{}", listener.local_addr()?)?;
     if let Some(address) = plain_http::start(&app).await? {
         writeln!(out, "block page on http://{address}")?;
     }

@@ -14,8 +14,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
+use super::alerts;
 use super::app::App;
 use super::asking;
+use super::channels;
 use super::devices;
 use super::evidence;
 use super::groups;
@@ -111,6 +113,11 @@ const LISTS: [Role; 1] = [Role::Technician];
 /// Who works through requests.
 const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 
+/// Who is to know what devices did.
+const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
+/// Who may see whether alerts leave, and try it out.
+const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
@@ -146,11 +153,26 @@ pub fn routes() -> Vec<Route> {
         write("/accounts/{account}/disable", MAKES, accounts::disable),
         write("/accounts/{account}/reset", MAKES, accounts::reset),
         write("/accounts/{account}/role", MAKES, accounts::change_role),
+        read("/alerts", Only(&ALERTS), alerts::list),
+        read("/alerts/channels", Only(&CHANNELS), channels::show),
+        write("/alerts/channels", Only(&CHANNELS), channels::try_out),
+        read("/alerts/{number}", Only(&ALERTS), alerts::one),
+        write(
+            "/alerts/{number}/acknowledge",
+            Only(&ALERTS),
+            alerts::acknowledge,
+        ),
+        read("/devices", Only(&HEALTH), devices::page),
         write("/evidence", Only(&[Dsl]), evidence::take_out),
         read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
         read("/holds", DIGEST, holds::page),
         write("/holds", DIGEST, holds::place),
         write("/holds/lift", DIGEST, holds::lift),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
         read("/record", RECORD, record::page),
         read("/record.csv", RECORD, record::csv),
         read("/reports", NUMBERS, reports::page),
@@ -160,12 +182,12 @@ pub fn routes() -> Vec<Route> {
         read("/reports/governors.csv", NUMBERS, reports::governors_csv),
         read("/reports/weekly", DIGEST, reports::weekly),
         read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
-        read("/devices", Only(&HEALTH), devices::page),
-        read("/groups", Only(&HEALTH), groups::page),
-        read("/health", Only(&HEALTH), health::page),
-        read("/lists", Only(&LISTS), lists::page),
-        read("/lists/over-block", Only(&LISTS), lists::over_block),
-        read("/lists/{id}", Only(&LISTS), lists::source),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -174,12 +196,6 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Access::Public, page::style),
-        read("/request", Access::Public, asking::ask),
-        write("/request", Access::Public, asking::asked),
-        read("/requests", QUEUE, requests::requests),
-        read("/requests/{id}", QUEUE, request::request),
-        write("/requests/{id}/answer", QUEUE, request::answer),
-        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 

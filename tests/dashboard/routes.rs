@@ -124,7 +124,7 @@ fn nobody_comes_from_another_network() {
     let folder = plan.write();
     Account::make(&folder, "head");
     let pages = Pages::start(&folder);
-    for path in ["/", "/sign-in", "/set-up", "/style.css"] {
+    for path in ["/", "/sign-in", "/set-up", "/record"] {
         assert_eq!(Client::new(&pages).get(path).status, 403, "{path}");
     }
     let mut forged = Client::new(&pages);

@@ -35,6 +35,7 @@ mod alerts;
 pub mod app;
 pub mod asked;
 mod asking;
+mod at_hand;
 mod block_page;
 mod casework;
 mod channels;
@@ -128,6 +129,7 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "block page on http://{address}")?;
     }
     tokio::spawn(standing::keep(Arc::clone(&app)));
+    tokio::spawn(at_hand::keep(Arc::clone(&app)));
     out.flush()?;
     let pages = routes::router(app);
     tokio::select! {

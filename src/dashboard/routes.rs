@@ -110,9 +110,9 @@ fn write<T: 'static>(
     }
 }
 
+/// Who may see how the machine fares.
 /// Who may see how the machine fares, which devices there are and what holds for
 /// them.
-/// Who may see how the machine fares.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 /// Who looks after the lists.
 const LISTS: [Role; 1] = [Role::Technician];

@@ -103,16 +103,16 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
         "Category",
         "State",
         "Entries",
-        "Not understood",
+        "Bad lines",
         "Left out",
-        "Needs a URL filter",
+        "URL only",
         "Last taken",
     ];
     let row = |source: &SourceReport| {
         let [id, of, state, entries, bad, left_out, urls, last] = columns;
         let tally = &source.tally;
         html! {
-            th scope="row" data-label=(id) { a href=(format!("/lists/{}", source.id)) { (words(&source.id)) } }
+            th scope="row" data-label=(id) { a href=(format!("/lists/{}", source.id)) { bdi { (source.id) } } }
             (cell(of, &html! {
                 (category(&source.category))
                 @if source.class == Class::Mandatory { " " span class="badge danger" { "Illegal content" } }
@@ -146,7 +146,8 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
         }
         (listing("The lists, those that need a look first", &columns, &rows))
         p class="muted" {
-            "Left out: entries that would have covered a name every school needs. Needs a URL "
+            "Bad lines: those that were not understood. Left out: entries that would have "
+            "covered a name every school needs. URL only: those that need a URL "
             "filter: entries for one page of a site, which no resolver can block alone."
         }
     }

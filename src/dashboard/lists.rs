@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::page::{self, Problem};
-use super::shown::{ago, category, time, words};
+use super::shown::{ago, category, several, time, words};
 use super::tables::{cell, facts, listing, number};
 use super::visitor::Visitor;
 use crate::lists::lookup::Class;
@@ -136,8 +136,8 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
     let rows: Vec<Markup> = sources.iter().map(|source| row(source)).collect();
     html! {
         p {
-            (number(report.names)) " names are in force, and " (number(report.mandatory))
-            " entries of illegal content; " (number(report.redundant))
+            (number(report.names)) " names are in force, and "
+            (several(report.mandatory, "entry", "entries")) " of illegal content; " (number(report.redundant))
             " more are covered by those. Generation " code { (report.generation) } "."
         }
         p { a href="/lists/over-block" { "What is blocked that perhaps should not be?" } }
@@ -147,8 +147,8 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
         (listing("The lists, those that need a look first", &columns, &rows))
         p class="muted" {
             "Bad lines: those that were not understood. Left out: entries that would have "
-            "covered a name every school needs. URL only: those that need a URL "
-            "filter: entries for one page of a site, which no resolver can block alone."
+            "covered a name every school needs. URL only: entries for one page of a site, "
+            "which no resolver can block alone; they need a URL filter."
         }
     }
 }
@@ -240,7 +240,7 @@ fn complaints(source: &SourceReport) -> Markup {
         h2 { "Lines that were not understood" }
         (facts("How many, by reason", &reasons))
         details {
-            summary { "Show " @if (shown as u64) < source.tally.complaints_total { "the first " } (number(shown as u64)) " lines" }
+            summary { "Show " @if (shown as u64) < source.tally.complaints_total { "the first " } (several(shown as u64, "line", "lines")) }
             ul { @for complaint in &source.complaints { li { "Line " (complaint.line) ": " (words(&complaint.reason)) } } }
         }
     }

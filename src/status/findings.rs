@@ -134,10 +134,7 @@ impl Found {
         }
         let others = not_fresh(Class::Category).count();
         if others > 0 {
-            let (all, are) = (
-                lists.sources.len(),
-                if others == 1 { "is" } else { "are" },
-            );
+            let (all, are) = (lists.sources.len(), if others == 1 { "is" } else { "are" });
             let says = format!(
                 "{others} of {all} lists {are} not up to date; what was last good is in force."
             );

@@ -15,7 +15,4 @@ pub(crate) mod running;
 pub(crate) mod seed;
 mod server;
 mod set_up;
-mod requests;
-pub(crate) mod running;
-pub(crate) mod seed;
 mod sign_in;

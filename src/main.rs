@@ -20,7 +20,7 @@ use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, up};
+use schoolgate::{appliance, dashboard, over_block, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -38,7 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Try it out: compile the demo's lists and answer DNS on 127.0.0.1:5353
+    /// Try it out: the demo's lists, DNS on 127.0.0.1:5353, pages on 127.0.0.1:8080
     Up,
     /// Answer DNS
     Serve {
@@ -59,7 +59,11 @@ enum Verb {
         accept: Vec<String>,
     },
     /// Say what is wrong with the configuration
-    Check,
+    Check {
+        /// Say also which well-known names each group would not get, and why
+        #[arg(long)]
+        over_block: bool,
+    },
     /// Say what happens to a name, and why
     Why(WhyArgs),
     /// Say how the lists fare
@@ -141,10 +145,15 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let report = refresh::refresh(&config, out)?;
             return Ok(u8::from(!report.all_fresh()));
         }
-        Verb::Check => {
+        Verb::Check { over_block } => {
             let lists =
                 |settings: &schoolgate::settings::Settings| load::open(&settings.state_dir).ok();
-            return Ok(configuration::check(&folder, lists, out)?);
+            let code = configuration::check(&folder, lists, out)?;
+            if over_block && code == 0 {
+                let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+                over_block::tell(&configuration, Timestamp::now(), out)?;
+            }
+            return Ok(code);
         }
         Verb::Why(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

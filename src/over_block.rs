@@ -11,12 +11,14 @@
 //! counted only.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::configuration::Configuration;
 use crate::lists::admit;
 use crate::lists::category::Category;
 use crate::lists::durable;
@@ -25,6 +27,7 @@ use crate::policy::decide::Moment;
 use crate::policy::decision::{Layer, Verdict};
 use crate::policy::group::Group;
 use crate::policy::{Asker, GroupIndex, Policy};
+use crate::why::standing_policy;
 
 /// Well-known names that are not in `must-resolve.txt`, as shipped.
 pub const EDUCATIONAL: &str = include_str!("../blocklists/educational.txt");
@@ -181,6 +184,49 @@ pub fn check(policy: &Policy, names: &[Watched], now: Timestamp) -> OverBlock {
         }
     }
     found
+}
+
+/// `check --over-block`: writes what is found, by group.
+pub fn tell(
+    configuration: &Configuration,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let policy = standing_policy(configuration)?;
+    let found = check(&policy, &watched(&configuration.folder)?, now);
+    for group in &policy.groups {
+        let of_group = found.blocked.iter().filter(|b| *b.group == *group.id);
+        for blocked in of_group {
+            let when = match blocked.when {
+                When::Now => "now",
+                When::AtTimes => "at times",
+            };
+            let because = blocked.category.unwrap_or(blocked.layer.id());
+            write!(
+                out,
+                "{} does not get {} {when}: {because}",
+                group.id, blocked.name
+            )?;
+            if let Some(source) = &blocked.source {
+                write!(out, ", by list {source}")?;
+            }
+            writeln!(out, " ({})", blocked.heading)?;
+        }
+    }
+    if found.mandatory > 0 {
+        writeln!(
+            out,
+            "{} of the names are on a mandatory list",
+            found.mandatory
+        )?;
+    }
+    let (names, groups) = (found.names, found.groups);
+    let blocked = found.blocked.len();
+    writeln!(
+        out,
+        "{names} well-known names, {groups} groups: {blocked} not to be had"
+    )?;
+    Ok(())
 }
 
 /// Whether a timetable of the group adds the category, or takes it away.

@@ -124,6 +124,7 @@ const MAY_USE: [(&str, &[&str]); 36] = [
             "incidents",
             "lists/category",
             "lists/durable",
+            "lists/report",
             "policy",
             "querylog",
             "record",

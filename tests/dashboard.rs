@@ -4,4 +4,5 @@
 pub(crate) mod seed;
 pub(crate) mod client;
 
+mod health;
 mod sign_in;

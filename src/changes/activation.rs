@@ -25,8 +25,8 @@ use crate::document::Complaint;
 use crate::lists::durable;
 use crate::lists::load::{self, LoadError};
 use crate::lists::lookup::Lists;
+use crate::policy::Policy;
 use crate::policy::compile::Live;
-use crate::policy::{Policy, canary, safe_search};
 
 /// The record, one JSON object a line.
 pub(super) const RECORD: &str = "activations.jsonl";
@@ -249,33 +249,6 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(durable::naming(&path, &error)),
     }
-}
-
-/// The school's texts of an activation; none if one of them is no longer there.
-/// The tables of names may be those of a version that had none of its own.
-pub fn texts_of(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTexts>> {
-    let folder = folder(state_dir).join(TEXTS);
-    let text = |hash: &str, or: &str| match fs::read_to_string(folder.join(hash)) {
-        Ok(text) => Ok(Some(text)),
-        Err(_) if hash.is_empty() => Ok(Some(or.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(durable::naming(&folder, &error)),
-    };
-    let texts = (
-        text(&record.policy, "")?,
-        text(&record.devices, "")?,
-        text(&record.canaries, canary::SHIPPED)?,
-        text(&record.safe_search, safe_search::SHIPPED)?,
-    );
-    let (Some(policy), Some(devices), Some(canaries), Some(safe_search)) = texts else {
-        return Ok(None);
-    };
-    Ok(Some(PolicyTexts {
-        policy,
-        devices,
-        canaries,
-        safe_search,
-    }))
 }
 
 pub(super) fn folder(state_dir: &Path) -> PathBuf {

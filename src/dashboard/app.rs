@@ -7,6 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use crate::alerts::Alerts;
+use crate::alerts::watch::School;
 use crate::configuration::Configuration;
 use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
@@ -32,6 +34,8 @@ pub struct App {
     pub book: Arc<Book>,
     /// The policy that decides now, as it was last read.
     pub in_force: LastRead,
+    /// What somebody at the school should know of.
+    pub alerts: Alerts,
 }
 
 impl App {
@@ -48,6 +52,11 @@ impl App {
                 SchoolHours::of(&configuration.document),
             )),
             in_force: LastRead::default(),
+            alerts: Alerts::open(School::new(
+                &configuration.folder,
+                configuration.settings.clone(),
+                configuration.document.clone(),
+            ))?,
             configuration,
         })
     }
@@ -66,7 +75,9 @@ impl App {
     /// Whether the pages are served over TLS.
     #[must_use]
     pub fn tls(&self) -> bool {
-        false
+        let settings = self.settings();
+        let address = settings.listen.dashboard.ip().to_canonical();
+        settings.dashboard.tls_always || !address.is_loopback()
     }
 
     /// The school's name.

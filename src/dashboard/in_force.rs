@@ -12,7 +12,8 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::appliance::all_of;
-use crate::changes::activation::{Record, last_record, texts_of};
+use crate::changes::activation::{Record, last_record};
+use crate::changes::kept;
 use crate::configuration::{Configuration, PolicyTexts};
 use crate::lists::load;
 use crate::policy::Policy;
@@ -59,7 +60,7 @@ impl LastRead {
 fn read(record: Option<&Record>, configuration: &Configuration) -> anyhow::Result<InForce> {
     let state_dir = &configuration.settings.state_dir;
     let texts: PolicyTexts = match record {
-        Some(record) => texts_of(state_dir, record)?
+        Some(record) => kept::texts(state_dir, record)
             .context("the texts of the policy in force are no longer kept")?,
         None => configuration.texts.clone(),
     };

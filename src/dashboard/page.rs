@@ -11,9 +11,15 @@ use super::visitor::Visitor;
 use crate::people::PeopleError;
 
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 6] = [
+const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/search", "Search"),
+    ("/alerts", "Alerts"),
+    ("/devices", "Devices"),
+    ("/requests", "Requests"),
     ("/reports", "Reports"),
+    ("/groups", "Groups"),
     ("/lists", "Lists"),
     ("/health", "Health"),
     ("/accounts", "Accounts"),

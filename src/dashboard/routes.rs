@@ -13,7 +13,23 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
+use super::accounts;
 use super::app::App;
+use super::guard;
+use super::cookie;
+use super::devices;
+use super::groups;
+use super::health;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
+use super::page::Problem;
+use super::protection;
+use super::record;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use super::page::Problem;
 use super::{accounts, evidence, guard, health, holds, lists, overview, own_account, page};
 use super::{protection, record, reports, second_factor, set_up, sign_in};
@@ -84,8 +100,12 @@ fn write<T: 'static>(
         handler: post(handler),
     }
 }
-/// Who may see how the machine fares.
+
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+/// Who looks after the lists.
+const LISTS: [Role; 1] = [Role::Technician];
 
 /// The table.
 #[must_use]
@@ -136,6 +156,12 @@ pub fn routes() -> Vec<Route> {
         read("/reports/governors.csv", NUMBERS, reports::governors_csv),
         read("/reports/weekly", DIGEST, reports::weekly),
         read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
+        read("/devices", Only(&HEALTH), devices::page),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -144,14 +170,6 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Everybody, page::style),
-        read("/health", Only(&HEALTH), health::page),
-        read("/lists", Only(&[Role::Technician]), lists::page),
-        read(
-            "/lists/over-block",
-            Only(&[Role::Technician]),
-            lists::over_block,
-        ),
-        read("/lists/{id}", Only(&[Role::Technician]), lists::source),
     ]
 }
 

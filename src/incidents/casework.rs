@@ -252,13 +252,14 @@ impl Casework {
         let mut held = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         let db = match &mut *held {
             Some(db) => db,
-            none => none.insert(open(&self.path)?),
+            none => none.insert(open(&self.path, VERSION, SCHEMA)?),
         };
         work(db)
     }
 }
 
-fn open(path: &Path) -> Result<Connection, CaseworkError> {
+/// Opens a database of the dashboard's own, for its owner alone.
+pub(super) fn open(path: &Path, version: i32, schema: &str) -> Result<Connection, CaseworkError> {
     if let Some(folder) = path.parent() {
         durable::create_folder(folder)?;
     }
@@ -272,10 +273,10 @@ fn open(path: &Path) -> Result<Connection, CaseworkError> {
     db.busy_timeout(Duration::from_secs(2))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
+    let found: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found == 0 {
         db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;"
         ))?;
     }
     Ok(db)

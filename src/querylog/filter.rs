@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 
-use crate::lists::category::Category;
+use crate::lists::category::{Category, CategorySet};
 use crate::mac::Mac;
 use crate::policy::decision::{Layer, Verdict};
 
@@ -28,6 +28,8 @@ pub struct Filter {
     pub device: Option<String>,
     /// In this category, whether or not it decided.
     pub category: Option<Category>,
+    /// In any of these categories, or mandatory.
+    pub told: Option<CategorySet>,
     /// With this outcome.
     pub action: Option<Verdict>,
     /// Decided by this layer.
@@ -74,6 +76,15 @@ impl Filter {
                 "ruling IN (SELECT id FROM rulings \
              WHERE instr(' ' || categories || ' ' || category || ' ', ' ' || $ || ' '))",
                 category.id().to_owned().into(),
+            );
+        }
+        if let Some(told) = self.told {
+            let ids: Vec<String> = told.iter().map(|id| format!("\"{id}\"")).collect();
+            add(
+                "ruling IN (SELECT id FROM rulings WHERE layer = 'mandatory' OR EXISTS ( \
+             SELECT 1 FROM json_each($) AS told WHERE \
+             instr(' ' || categories || ' ' || category || ' ', ' ' || told.value || ' ')))",
+                format!("[{}]", ids.join(",")).into(),
             );
         }
         if let Some(action) = self.action {

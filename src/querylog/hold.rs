@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_hold_has_its_note() {
         let holds = Holds::parse(TEXT).unwrap();
-        let said: Vec<_> = holds.all().iter().map(|h| (h.days.to_string(), &*h.note));
+        let said = holds.all().iter().map(|h| (h.days.to_string(), &*h.note));
         let said: Vec<_> = said.collect();
         assert_eq!(
             said,

@@ -5,7 +5,8 @@
 //! (packed by `packed`, counted in a worker's `tally`, held to its `budget`, and
 //! at the end of a window put into its ring) → `writer` (one thread: drains,
 //! gathers in `spool`, writes) → `store` (one database a day in `day`, named
-//! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`).
+//! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`) and
+//! `day_file` (whoever looks at one day by number).
 //! `retention` drops whole days, `erase` one device's rows; a `hold` stops both.
 //!
 //! It must never delay an answer: a full ring, a full disk or a broken database
@@ -23,6 +24,7 @@
 
 mod budget;
 pub mod day;
+pub mod day_file;
 pub mod days;
 pub mod erase;
 pub mod event;

@@ -15,11 +15,12 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
 use super::app::App;
-use super::guard;
-use super::cookie;
 use super::devices;
+use super::evidence;
 use super::groups;
+use super::guard;
 use super::health;
+use super::holds;
 use super::lists;
 use super::overview;
 use super::own_account;
@@ -27,12 +28,10 @@ use super::page;
 use super::page::Problem;
 use super::protection;
 use super::record;
+use super::reports;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
-use super::page::Problem;
-use super::{accounts, evidence, guard, health, holds, lists, overview, own_account, page};
-use super::{protection, record, reports, second_factor, set_up, sign_in};
 use crate::people::role::Role;
 
 /// Longest form, unless a page takes more.

@@ -47,13 +47,19 @@ impl Limiter {
     /// Lets each key have `rate` a second, and `burst` at once after a rest.
     #[must_use]
     pub fn new(rate: u32, burst: u32) -> Self {
+        Self::with(Rate {
+            per_second: rate as f32,
+            burst: burst.max(1) as f32,
+        })
+    }
+
+    /// The same for what is counted in minutes rather than seconds.
+    #[must_use]
+    pub fn with(rate: Rate) -> Self {
         Self {
             places: vec![Place::default(); PLACES].into_boxed_slice(),
             hasher: RandomState::default(),
-            rate: Rate {
-                per_second: rate as f32,
-                burst: burst.max(1) as f32,
-            },
+            rate,
         }
     }
 

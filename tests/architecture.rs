@@ -133,6 +133,7 @@ const MAY_USE: [(&str, &[&str]); 36] = [
             "status",
         ],
     ),
+    ("requests", &["limiter", "lists/durable"]),
     (
         "reports",
         &[

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
 use super::page::Problem;
+use super::standing::Standing;
 use crate::alerts::Alerts;
 use crate::alerts::watch::School;
 use crate::configuration::Configuration;
@@ -14,6 +15,7 @@ use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
 use crate::record::Record;
+use crate::requests::Requests;
 use crate::settings::Settings;
 
 /// How long somebody waits whose password is to be looked at while others' are.
@@ -36,6 +38,10 @@ pub struct App {
     pub in_force: LastRead,
     /// What somebody at the school should know of.
     pub alerts: Alerts,
+    /// Sites that somebody wants opened or blocked.
+    pub requests: Requests,
+    /// The policy in force.
+    pub standing: Standing,
 }
 
 impl App {
@@ -57,6 +63,8 @@ impl App {
                 configuration.settings.clone(),
                 configuration.document.clone(),
             ))?,
+            requests: Requests::new(&settings.state_dir, rand::random()),
+            standing: Standing::default(),
             configuration,
         })
     }

@@ -32,23 +32,28 @@ use crate::configuration::Configuration;
 mod accounts;
 pub mod app;
 pub mod asked;
+mod asking;
+mod block_page;
 pub mod chart;
 mod cookie;
-mod evidence;
 mod devices;
+mod evidence;
 mod groups;
+mod guard;
 mod health;
 mod holds;
 pub mod in_force;
 mod known;
 mod lists;
-mod guard;
 mod overview;
 mod own_account;
 pub mod page;
+mod plain_http;
 mod protection;
 mod record;
 mod reports;
+mod request;
+mod requests;
 pub mod routes;
 mod second_factor;
 mod server;
@@ -56,6 +61,7 @@ mod set_up;
 pub mod sheet;
 pub mod shown;
 mod sign_in;
+pub mod standing;
 mod tables;
 pub mod visitor;
 
@@ -106,6 +112,11 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
             file.display()
         )?;
     }
+    writeln!(out, "pages on http://{}", listener.local_addr()?)?;
+    if let Some(address) = plain_http::start(&app).await? {
+        writeln!(out, "block page on http://{address}")?;
+    }
+    tokio::spawn(standing::keep(Arc::clone(&app)));
     out.flush()?;
     let pages = routes::router(app);
     tokio::select! {

@@ -4,11 +4,15 @@
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use maud::{DOCTYPE, Markup, html};
+use data_encoding::BASE64;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
 
 use super::routes::may_read;
 use super::visitor::Visitor;
 use crate::people::PeopleError;
+
+const STYLE: &str = include_str!("style.css");
 
 /// What is in the navigation, for those who may read it.
 const NAVIGATION: &[(&str, &str)] = &[
@@ -61,13 +65,31 @@ fn framed(visitor: &Visitor, entry: &str, title: &str, body: &Markup) -> Markup 
             }
         },
     };
-    frame(&visitor.school, title, &around, body)
+    frame(&visitor.school, title, &around, &linked(), body)
 }
 
-/// A page for anybody: signing in, the block page.
+/// A page for anybody: signing in, asking for a site.
 #[must_use]
 pub fn plain(school: &str, title: &str, body: &Markup) -> Markup {
-    frame(school, title, &Around::default(), body)
+    frame(school, title, &Around::default(), &linked(), body)
+}
+
+/// A page that has its style in it, for it is shown in another site's place, where
+/// no address but its own is ours. [`style_digest`] lets a browser take it.
+#[must_use]
+pub fn alone(school: &str, title: &str, body: &Markup) -> Markup {
+    let sheet = html! { style { (PreEscaped(STYLE)) } };
+    frame(school, title, &Around::default(), &sheet, body)
+}
+
+/// What a page's security policy calls the style of [`alone`].
+pub(super) fn style_digest() -> String {
+    let digest = Sha256::digest(STYLE.as_bytes());
+    format!("'sha256-{}'", BASE64.encode(&digest))
+}
+
+fn linked() -> Markup {
+    html! { link rel="stylesheet" href="/style.css"; }
 }
 
 /// What every form of a session has in it.
@@ -83,7 +105,7 @@ struct Around {
     navigation: Markup,
 }
 
-fn frame(school: &str, title: &str, around: &Around, body: &Markup) -> Markup {
+fn frame(school: &str, title: &str, around: &Around, sheet: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en-GB" {
@@ -92,7 +114,7 @@ fn frame(school: &str, title: &str, around: &Around, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " – " (school) }
-                link rel="stylesheet" href="/style.css";
+                (sheet)
             }
             body {
                 a class="skip" href="#content" { "Skip to content" }
@@ -188,5 +210,5 @@ pub(super) async fn style() -> impl IntoResponse {
         (CONTENT_TYPE, "text/css; charset=utf-8"),
         (CACHE_CONTROL, "max-age=3600"),
     ];
-    (headers, include_str!("style.css"))
+    (headers, STYLE)
 }

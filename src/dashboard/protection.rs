@@ -31,7 +31,9 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     ),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // With no-referrer a browser would not say either where a form of ours came
+    // from, and it would be refused.
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
@@ -65,7 +67,7 @@ pub(super) async fn protect(State(app): State<Arc<App>>, request: Request, next:
 
 /// Browsers say from where a form was sent; what is no browser says nothing, and
 /// has no session that another site could abuse.
-fn is_own_form(request: &Request) -> bool {
+pub(super) fn is_own_form(request: &Request) -> bool {
     let header = |name: HeaderName| {
         let value = request.headers().get(name)?;
         value.to_str().ok()

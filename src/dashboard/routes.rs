@@ -15,6 +15,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
 use super::app::App;
+use super::asking;
 use super::devices;
 use super::evidence;
 use super::groups;
@@ -29,6 +30,8 @@ use super::page::Problem;
 use super::protection;
 use super::record;
 use super::reports;
+use super::request;
+use super::requests;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
@@ -105,6 +108,8 @@ fn write<T: 'static>(
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
 /// Who looks after the lists.
 const LISTS: [Role; 1] = [Role::Technician];
+/// Who works through requests.
+const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 
 /// The table.
 #[must_use]
@@ -168,7 +173,13 @@ pub fn routes() -> Vec<Route> {
         read("/sign-in/code", SignedIn, sign_in::code_page),
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
-        read("/style.css", Everybody, page::style),
+        read("/style.css", Access::Public, page::style),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 

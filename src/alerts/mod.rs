@@ -34,6 +34,7 @@ mod follow;
 mod mail;
 pub mod message;
 pub mod outbox;
+pub mod personal;
 mod post;
 mod rules;
 pub mod store;

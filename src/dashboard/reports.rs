@@ -22,6 +22,7 @@ use super::sheet;
 use super::visitor::Visitor;
 use crate::people::role::Role;
 use crate::record::Deed;
+use crate::reports::further::further;
 use crate::reports::governors::{Governors, before};
 use crate::reports::keeping::Keeping;
 use crate::reports::period::{Period, ended_terms, term_name};
@@ -149,7 +150,8 @@ async fn counted_week(
     app.blocking(move |app| {
         let written = app.record.add(deed, now);
         written.map_err(|error| Problem::failed("the record cannot be kept", &error))?;
-        let weekly = Weekly::of(&app.book, app.school(), week, Vec::new(), now);
+        let further = further(&app.settings().state_dir, now);
+        let weekly = Weekly::of(&app.book, app.school(), week, further, now);
         Ok((week, weekly.sheet(&app.book)))
     })
     .await?

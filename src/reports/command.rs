@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 use crate::incidents::{book::Book, hours::SchoolHours};
 use crate::querylog::moment::{self, End};
 
+use super::further::further;
 use super::governors::{self, Governors};
 use super::keeping::Keeping;
 use super::key::Key;
@@ -228,7 +229,7 @@ impl Desk<'_> {
             What::Weekly { week, form } => {
                 let week = self.week(week.as_deref())?;
                 let school = &document.school;
-                let weekly = Weekly::of(self.book, school, week, Vec::new(), self.now);
+                let weekly = Weekly::of(self.book, school, week, further(self.state_dir, self.now), self.now);
                 self.print(&weekly.sheet(self.book), &weekly, form, out)?;
             }
             What::Governors { from, to, form } => {

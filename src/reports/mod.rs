@@ -34,6 +34,7 @@ pub mod command;
 pub mod csv;
 pub mod erasure;
 pub mod evidence;
+pub mod further;
 pub mod governors;
 pub mod holds;
 pub mod keeping;

@@ -198,7 +198,7 @@ fn notes_go_too() {
             .unwrap();
     }
     let said = fine(&erase(&folder, &[]));
-    assert!(said.contains("4 notes"), "{said}");
+    assert!(said.contains("4 notes and 0 alerts"), "{said}");
     drop(book);
     let state = folder.state();
     let gone = format!("a note on {}, category", seed::TRIED);

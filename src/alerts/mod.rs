@@ -31,6 +31,7 @@ mod desk;
 mod digest;
 mod drop;
 mod follow;
+pub mod held;
 mod mail;
 pub mod message;
 pub mod outbox;
@@ -39,6 +40,8 @@ mod post;
 mod rules;
 pub mod store;
 mod syslog;
+#[cfg(test)]
+mod trial;
 pub mod watch;
 pub mod webhook;
 

@@ -30,10 +30,12 @@ use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
 mod accounts;
+mod alerts;
 pub mod app;
 pub mod asked;
 mod asking;
 mod block_page;
+mod channels;
 pub mod chart;
 mod cookie;
 mod devices;

@@ -26,6 +26,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/groups", "Groups"),
     ("/lists", "Lists"),
     ("/health", "Health"),
+    ("/alerts/channels", "Alert channels"),
     ("/accounts", "Accounts"),
     ("/record", "Record"),
 ];

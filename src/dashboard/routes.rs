@@ -20,6 +20,8 @@ use super::devices;
 use super::evidence;
 use super::groups;
 use super::guard;
+use super::alerts;
+use super::channels;
 use super::health;
 use super::holds;
 use super::lists;
@@ -111,6 +113,11 @@ const LISTS: [Role; 1] = [Role::Technician];
 /// Who works through requests.
 const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 
+/// Who is to know what devices did.
+const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
+/// Who may see whether alerts leave, and try it out.
+const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
@@ -166,6 +173,15 @@ pub fn routes() -> Vec<Route> {
         read("/lists", Only(&LISTS), lists::page),
         read("/lists/over-block", Only(&LISTS), lists::over_block),
         read("/lists/{id}", Only(&LISTS), lists::source),
+        read("/alerts", Only(&ALERTS), alerts::list),
+        read("/alerts/channels", Only(&CHANNELS), channels::show),
+        write("/alerts/channels", Only(&CHANNELS), channels::try_out),
+        read("/alerts/{number}", Only(&ALERTS), alerts::one),
+        write(
+            "/alerts/{number}/acknowledge",
+            Only(&ALERTS),
+            alerts::acknowledge,
+        ),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),

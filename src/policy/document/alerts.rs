@@ -116,6 +116,11 @@ fn rule(
         );
         table.complain_at(&way.place, message);
     }
+    // illegal content is told of whoever it was.
+    if theme == Theme::Illegal && table.has("groups") {
+        let message = format!("{} is for everybody: leave out `groups`", table.title());
+        table.complain(message);
+    }
     let times = table.integer("times", 1..=1000);
     let minutes = table.integer("minutes", 1..=1440);
     let named = table.strings("groups");

@@ -9,8 +9,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::lists::report;
-use crate::requests::Wish;
-use crate::requests::store::Requests;
+use crate::requests::{Requests, Wish};
 use crate::status::Status;
 use crate::status::health::{Area, Health, Level};
 

@@ -14,6 +14,7 @@ use crate::lists::category::{Category, CategorySet};
 use crate::name::Name;
 use crate::policy::decision::{Layer, LogLevel, Verdict};
 use crate::policy::document::PolicyDocument;
+use crate::policy::timetable::SchoolYear;
 use crate::querylog::event::Event;
 use crate::querylog::recorder::{Recorder, recorder};
 use crate::querylog::writer::{self, Writer};
@@ -362,7 +363,8 @@ fn a_digest_leaves_once_with_the_counts_and_the_head_of_the_record() {
     let send = |school: &mut School, now| {
         school.with_desk(|tx, desk| digest::send_if_due(tx, desk, now).unwrap());
     };
-    send(&mut school, at(0));
+    // The first one would tell of time in which nobody watched.
+    send(&mut school, at(90));
     for (minutes, device) in [(100, "ipad-1"), (200, "ipad-1"), (300, "ipad-2")] {
         school.asks(at(minutes), device, "bets.example", "gambling");
     }
@@ -417,7 +419,7 @@ fn a_group_that_asks_far_less_than_it_always_does_is_told_of_once() {
     }
     for minutes in [64, 124, 184] {
         school.with_desk(|tx, desk| {
-            let year = &Default::default();
+            let year = &SchoolYear::default();
             drop::look(tx, desk, &["pupil"], year, at(minutes)).unwrap();
             drop::look(tx, desk, &["pupil"], year, at(minutes + 1)).unwrap();
         });

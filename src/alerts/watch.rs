@@ -120,7 +120,7 @@ pub enum WatchError {
 
 impl Watch {
     /// Begins to watch.
-    pub fn start(school: Arc<School>) -> Result<Self, WatchError> {
+    pub fn start(school: &Arc<School>) -> Result<Self, WatchError> {
         let state_dir = school.settings.state_dir.clone();
         durable::create_folder(&state_dir)?;
         let lock = File::options()
@@ -137,11 +137,11 @@ impl Watch {
             _lock: lock,
         };
         let mut db = store::open(&state_dir)?;
-        let (told_by, stop_by) = (Arc::clone(&school), Arc::clone(&stop));
+        let (told_by, stop_by) = (Arc::clone(school), Arc::clone(&stop));
         watch.spawn("alerts", move || run(&told_by, &mut db, &stop_by))?;
         for channel in Channel::ALL {
             let mut db = store::open(&state_dir)?;
-            let (school, stop) = (Arc::clone(&school), Arc::clone(&stop));
+            let (school, stop) = (Arc::clone(school), Arc::clone(&stop));
             if school.has(channel) {
                 watch.spawn(channel.id(), move || {
                     post::run(channel, &school, &mut db, &stop);

@@ -59,7 +59,6 @@ impl App {
             )),
             in_force: LastRead::default(),
             alerts: Alerts::open(School::new(
-                &configuration.folder,
                 configuration.settings.clone(),
                 configuration.document.clone(),
             ))?,

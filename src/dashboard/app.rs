@@ -60,7 +60,6 @@ impl App {
             hashing: Semaphore::new(1),
             in_force: LastRead::default(),
             alerts: Alerts::open(School::new(
-                &configuration.folder,
                 configuration.settings.clone(),
                 configuration.document.clone(),
             ))?,

@@ -35,6 +35,7 @@ mod alerts;
 pub mod app;
 pub mod asked;
 mod asking;
+mod at_hand;
 mod block_page;
 mod casework;
 mod channels;
@@ -124,11 +125,11 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
             file.display()
         )?;
     }
-    writeln!(out, "pages on http://{}", listener.local_addr()?)?;
     if let Some(address) = plain_http::start(&app).await? {
         writeln!(out, "block page on http://{address}")?;
     }
     tokio::spawn(standing::keep(Arc::clone(&app)));
+    tokio::spawn(at_hand::keep(Arc::clone(&app)));
     out.flush()?;
     let pages = routes::router(app);
     tokio::select! {

@@ -69,7 +69,7 @@ fn one(app: &App, opened: &Opened, number: u64) -> Trace {
 /// Decides a row again, under the policy and at the moment of then.
 fn again(app: &App, record: &Record, row: &Row) -> Told {
     let state_dir = &app.settings().state_dir;
-    let Some(texts) = kept::texts(state_dir, record) else {
+    let Ok(Some(texts)) = kept::texts(state_dir, record) else {
         return Told::Nothing("The texts of that policy are no longer kept.");
     };
     let Ok(in_force) = app.policy_in_force() else {

@@ -16,7 +16,8 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::app::App;
-use crate::changes::activation::{last_record, recorded_at, texts_of};
+use crate::changes::activation::last_record;
+use crate::changes::kept;
 use crate::configuration::Configuration;
 use crate::devices::find::find;
 use crate::devices::identify::identify;
@@ -146,7 +147,7 @@ impl Keeper {
     fn look(&mut self, app: &App, now: Timestamp) {
         let state_dir = &app.settings().state_dir;
         let leases = self.leases.poll(now);
-        let seen = (recorded_at(state_dir), load::pointer_changed(state_dir));
+        let seen = (kept::changed(state_dir), load::pointer_changed(state_dir));
         let same_policy = self.seen == Some(seen);
         if leases.is_none() && same_policy {
             return;
@@ -179,7 +180,7 @@ fn in_force(configuration: &Configuration) -> anyhow::Result<Policy> {
     let Some(record) = last_record(state_dir)? else {
         return standing_policy(configuration);
     };
-    let Ok(texts) = texts_of(state_dir, &record) else {
+    let Some(texts) = kept::texts(state_dir, &record) else {
         return standing_policy(configuration);
     };
     let live = Live {

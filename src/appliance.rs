@@ -15,7 +15,7 @@
 //! answers "not ready" (promise 4). A worker that ends ends the process: a half
 //! dead filter is worse than a second's restart.
 
-mod certificate;
+pub(crate) mod certificate;
 mod crew;
 mod encrypted;
 mod endpoints;
@@ -357,7 +357,7 @@ fn start_writer(
 
 /// Lets the others have more of a core that this thread shares with them
 /// (nice(2), which on Linux is of the thread alone).
-fn give_way(niceness: i32) {
+pub(crate) fn give_way(niceness: i32) {
     if let Err(error) = rustix::process::nice(niceness) {
         tracing::warn!(%error, "a thread in the background keeps the workers' priority");
     }

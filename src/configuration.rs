@@ -85,6 +85,7 @@ impl Configuration {
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
+            nobody_to_fall_back_on(settings, document, &mut complaints, &mut warnings);
             warnings.extend(compile::warnings(document));
         }
         if let (Some(settings), Some((_, devices))) = (&settings, &document) {
@@ -301,6 +302,11 @@ fn missing_files(settings: &Settings, wrong: &mut Vec<Complaint>, odd: &mut Vec<
             ));
         }
     }
+    // No alert, but DNS all the same; the page of the channels says it too.
+    for file in settings.files_of_channels().filter(|file| !file.is_file()) {
+        let message = format!("there is no file {}, so no alert leaves", file.display());
+        odd.push(about(SETTINGS, message));
+    }
     // A DHCP server may not have written one yet.
     for lease in &settings.clients.leases {
         if !lease.path.is_file() {
@@ -384,6 +390,33 @@ fn pages_without_address(
                  schoolgate.toml is empty",
                 group.id.value
             ),
+        });
+    }
+}
+
+/// What nobody gets is no alert (R-54): there is somebody for all of them.
+fn nobody_to_fall_back_on(
+    settings: &Settings,
+    document: &PolicyDocument,
+    wrong: &mut Vec<Complaint>,
+    odd: &mut Vec<Complaint>,
+) {
+    let (rules, place) = (&document.alerts.value, &document.alerts.place);
+    if settings.has_channel() && rules.fallback.is_none() {
+        let place = place.clone();
+        let message = "alerts leave this machine, and [alerts] needs `fallback`: the address of \
+                       who is told where nobody else can be";
+        wrong.push(Complaint {
+            place,
+            message: message.to_owned(),
+        });
+    }
+    if settings.mail.is_none() && !rules.everybody().is_empty() {
+        let message = "[alerts] has addresses, but [mail] in schoolgate.toml names no server: \
+                       nobody gets an e-mail";
+        odd.push(Complaint {
+            place: place.clone(),
+            message: message.to_owned(),
         });
     }
 }

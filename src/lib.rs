@@ -44,6 +44,7 @@ pub mod lists;
 pub mod mac;
 pub mod metrics;
 pub mod name;
+pub mod over_block;
 pub mod people;
 pub mod policy;
 pub mod profile;

@@ -12,12 +12,15 @@ use schoolgate::configuration::{self, Configuration};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
-use schoolgate::lists::{load, refresh, report};
+use schoolgate::lists::{self, load, refresh};
+use schoolgate::people::command::{UserArgs, user};
+use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
+use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, up};
+use schoolgate::{appliance, dashboard, over_block, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -35,7 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Try it out: compile the demo's lists and answer DNS on 127.0.0.1:5353
+    /// Try it out: the demo's lists, DNS on 127.0.0.1:5353, pages on 127.0.0.1:8080
     Up,
     /// Answer DNS
     Serve {
@@ -56,7 +59,11 @@ enum Verb {
         accept: Vec<String>,
     },
     /// Say what is wrong with the configuration
-    Check,
+    Check {
+        /// Say also which well-known names each group would not get, and why
+        #[arg(long)]
+        over_block: bool,
+    },
     /// Say what happens to a name, and why
     Why(WhyArgs),
     /// Say how the lists fare
@@ -67,8 +74,12 @@ enum Verb {
     },
     /// Read the query log
     Log(LogArgs),
+    /// Make, list, close or reset the accounts of the pages
+    User(UserArgs),
     /// Write what makes a device ask this resolver wherever it is
     Profile(ProfileArgs),
+    /// Digests, governors' numbers, evidence, holds, access and erasure
+    Report(ReportArgs),
     /// Ask from a client's place what gets through
     Selftest(SelftestArgs),
 }
@@ -134,17 +145,26 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let report = refresh::refresh(&config, out)?;
             return Ok(u8::from(!report.all_fresh()));
         }
-        Verb::Check => {
+        Verb::Check { over_block } => {
             let lists =
                 |settings: &schoolgate::settings::Settings| load::open(&settings.state_dir).ok();
-            return Ok(configuration::check(&folder, lists, out)?);
+            let code = configuration::check(&folder, lists, out)?;
+            if over_block && code == 0 {
+                let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+                over_block::tell(&configuration, Timestamp::now(), out)?;
+            }
+            return Ok(code);
         }
         Verb::Why(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
             why(&args, &configuration, Timestamp::now(), out)?;
         }
         Verb::Lists { json } => {
-            report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+            lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
+        }
+        Verb::Report(args) => {
+            let as_page = &dashboard::sheet::stand_alone;
+            return Ok(report(&args, &folder, as_page, Timestamp::now(), out)?);
         }
         Verb::Selftest(args) => {
             let passed = selftest(&args, &folder, Timestamp::now(), out)?;
@@ -157,6 +177,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
                 writeln!(io::stderr(), "warning: {day}")?;
             }
+        }
+        Verb::User(args) => {
+            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let document = &configuration.document;
+            let settings = &configuration.settings;
+            let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
+            let input = &mut io::stdin().lock();
+            user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
         }
         Verb::Profile(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;

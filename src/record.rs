@@ -166,6 +166,32 @@ impl Record {
         Ok(all)
     }
 
+    /// How many bytes it has: more than before, once something was added.
+    pub fn length(&self) -> io::Result<u64> {
+        match fs::metadata(&self.path) {
+            Ok(found) => Ok(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(durable::naming(&self.path, &error)),
+        }
+    }
+
+    /// The entries behind the first `offset` bytes, and where the next one will
+    /// begin: for those who follow it.
+    pub fn entries_from(&self, offset: u64) -> io::Result<(Vec<Entry>, u64)> {
+        let Some(mut file) = self.open()? else {
+            return Ok((Vec::new(), 0));
+        };
+        file.seek(SeekFrom::Start(offset))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        // A line without an end is still being written.
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        let whole = text.get(..whole.map_or(0, |at| at + 1)).unwrap_or_default();
+        let lines = whole.split(|byte| *byte == b'\n');
+        let entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
+        Ok((entries.collect(), offset + whole.len() as u64))
+    }
+
     /// Goes through the whole chain; gives its head, none if it is empty.
     pub fn verify(&self) -> Result<Option<Entry>, Broken> {
         let Some(file) = self.open()? else {
@@ -274,6 +300,16 @@ mod tests {
         assert_eq!(all.last(), Some(&head));
         assert_eq!(all[1].before, all[0].digest);
         assert_eq!(all[1].deed.about["device"], "ipad-7");
+    }
+
+    #[test]
+    fn what_was_added_is_read_on_its_own() {
+        let (_folder, record) = record();
+        let (all, end) = record.entries_from(0).unwrap();
+        assert_eq!((all.len(), end), (3, record.length().unwrap()));
+        let file = fs::OpenOptions::new().append(true).open(&record.path);
+        file.unwrap().write_all(b"{\"number\":").unwrap();
+        assert_eq!(record.entries_from(end).unwrap(), (Vec::new(), end));
     }
 
     #[test]

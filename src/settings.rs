@@ -16,13 +16,15 @@ use crate::name::Name;
 use crate::policy::group::Network;
 
 mod answers;
+mod channels;
 mod dashboard;
 mod read;
 mod tls;
 mod upstream;
 
 pub use answers::Answers;
-pub use dashboard::{Dashboard, IDLE_MINUTES, SESSION_HOURS};
+pub use channels::{Mail, Security, Syslog, SyslogTransport, Webhook};
+pub use dashboard::{Dashboard, IDLE_MINUTES, PASSWORD_DAYS, SESSION_HOURS};
 pub use tls::Tls;
 pub use upstream::{Scheme, UpstreamAddress};
 
@@ -108,6 +110,12 @@ pub struct Settings {
     pub querylog: QueryLog,
     /// Who may see the pages.
     pub dashboard: Dashboard,
+    /// How alerts leave by e-mail.
+    pub mail: Option<Mail>,
+    /// How alerts leave to another program.
+    pub webhook: Option<Webhook>,
+    /// How alerts leave to a syslog server.
+    pub syslog: Option<Syslog>,
 }
 
 /// `[listen]`: where it is asked.
@@ -319,8 +327,13 @@ impl Settings {
             &mut self.upstream.trust_anchor_file,
             &mut self.tls.certificate,
             &mut self.tls.key,
+            &mut self.dashboard.certificate,
+            &mut self.dashboard.key,
         ];
         for file in files.into_iter().flatten() {
+            place(file);
+        }
+        for file in self.channel_files().flatten() {
             place(file);
         }
         self

@@ -1,7 +1,8 @@
 //! `schoolgate up`: the whole appliance, for somebody who has just met it.
 //!
 //! One parent, its parts as children, so that what a newcomer runs is what a
-//! school runs: lists are compiled by `refresh`, questions answered by `serve`.
+//! school runs: lists are compiled by `refresh`, questions answered by `serve`,
+//! pages shown by `dashboard`, whose end is no reason to end the others.
 //! Without `--config` it takes the demonstration. It writes nothing outside the
 //! state folder and needs no internet. When it ends, so do its children.
 
@@ -48,28 +49,41 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
     if refreshed.code().is_none_or(|code| code > 1) {
         bail!("the lists could not be compiled");
     }
-    let mut serve = part("serve", &folder)?
-        .arg("--with-parent")
-        .arg(std::process::id().to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start `schoolgate serve`")?;
-    let ready = serve
-        .stdout
-        .take()
-        .map(BufReader::new)
-        .and_then(|o| o.lines().next());
-    let Some(Ok(line)) = ready else {
+    let mut serve = lasting("serve", &folder)?;
+    let Some(line) = first_line(&mut serve) else {
         let code = serve.wait()?.code().unwrap_or(2);
         return Ok(u8::try_from(code).unwrap_or(2));
     };
     writeln!(out, "Now {line}.")?;
+    let mut dashboard = lasting("dashboard", &folder)?;
+    match first_line(&mut dashboard) {
+        Some(line) => say_pages(&line, &configuration.settings, out)?,
+        None => writeln!(out, "The pages could not be started.")?,
+    }
     if config.is_none() {
         try_it(&folder, &configuration.settings, out)?;
     }
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
-    wait(serve)
+    wait(serve, dashboard)
+}
+
+/// Where the pages are, and how the first account comes about.
+fn say_pages(line: &str, settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(out, "Now {line}")?;
+    let code = settings.state_dir.join("set-up-code");
+    if let (Some(at), Ok(code)) = (
+        line.strip_prefix("pages on "),
+        std::fs::read_to_string(code),
+    ) {
+        let code = code.trim();
+        writeln!(
+            out,
+            "  Nobody has an account yet. Make the first one: {at}/set-up"
+        )?;
+        writeln!(out, "  (From another machine it asks for the code {code}.)")?;
+    }
+    Ok(())
 }
 
 /// For a child: end when the parent, this process, does.
@@ -104,6 +118,22 @@ fn part(verb: &str, folder: &Path) -> anyhow::Result<Command> {
         .arg(folder)
         .stdin(Stdio::null());
     Ok(command)
+}
+
+/// A part that runs until it is told to stop, or this process ends.
+fn lasting(verb: &str, folder: &Path) -> anyhow::Result<Child> {
+    part(verb, folder)?
+        .arg("--with-parent")
+        .arg(std::process::id().to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `schoolgate {verb}`"))
+}
+
+/// What a part says when it is ready; nothing if it ends first.
+fn first_line(part: &mut Child) -> Option<String> {
+    let lines = BufReader::new(part.stdout.as_mut()?).lines();
+    lines.map_while(Result::ok).next()
 }
 
 /// What a newcomer can do next, and what should come of it.
@@ -149,8 +179,8 @@ No internet is needed for these. (`dig` is in Debian's bind9-dnsutils,
     Ok(())
 }
 
-/// Waits for the child or a signal, whichever comes first.
-fn wait(mut serve: Child) -> anyhow::Result<u8> {
+/// Waits for `serve` or a signal, whichever comes first.
+fn wait(mut serve: Child, mut dashboard: Child) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -158,20 +188,38 @@ fn wait(mut serve: Child) -> anyhow::Result<u8> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut child = signal(SignalKind::child())?;
-        // It may have ended before anybody listened for that.
-        if serve.try_wait()?.is_some() {
-            return Ok(false);
+        let mut pages = true;
+        loop {
+            // Either may have ended before anybody listened for that.
+            if serve.try_wait()?.is_some() {
+                return anyhow::Ok(false);
+            }
+            if pages && dashboard.try_wait()?.is_some() {
+                pages = false;
+                tracing::warn!("the pages have ended; the resolver goes on");
+            }
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(true),
+                _ = terminate.recv() => return Ok(true),
+                _ = child.recv() => {}
+            }
         }
-        anyhow::Ok(tokio::select! {
-            _ = interrupt.recv() => true,
-            _ = terminate.recv() => true,
-            _ = child.recv() => false,
-        })
     })?;
+    end(&mut dashboard)?;
     if told_to_stop {
-        let pid = i32::try_from(serve.id())?;
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+        end(&mut serve)?;
     }
     let code = serve.wait()?.code();
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2))
+}
+
+/// Tells a part to stop, and waits until it has.
+fn end(part: &mut Child) -> anyhow::Result<()> {
+    // Its number may be another's once it has been waited for.
+    if part.try_wait()?.is_none() {
+        let pid = i32::try_from(part.id())?;
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+        part.wait()?;
+    }
+    Ok(())
 }

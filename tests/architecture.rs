@@ -97,7 +97,15 @@ const MAY_USE: [(&str, &[&str]); 36] = [
     ),
     ("lists/durable", &[]),
     ("record", &["lists/durable"]),
-    ("status", &["querylog/health"]),
+    (
+        "status",
+        &[
+            "lists/lookup",
+            "lists/report",
+            "lists/store",
+            "querylog/health",
+        ],
+    ),
     ("people/role", &[]),
     ("people", &["lists/durable", "record", "settings"]),
     (
@@ -116,6 +124,7 @@ const MAY_USE: [(&str, &[&str]); 36] = [
             "incidents",
             "lists/category",
             "lists/durable",
+            "lists/report",
             "policy",
             "querylog",
             "record",
@@ -130,6 +139,9 @@ const MAY_USE: [(&str, &[&str]); 36] = [
         &[
             "configuration",
             "changes/activation",
+            "changes/kept",
+            "devices/inventory",
+            "document",
             "incidents",
             "lists",
             "people",

@@ -7,6 +7,7 @@
     reason = "a test is told by the environment to write its golden files, and speaks to whoever runs it"
 )]
 
+mod alerts;
 mod architecture;
 mod configuration;
 mod dashboard;
@@ -20,6 +21,7 @@ mod packets;
 mod privacy;
 mod profile;
 mod querylog;
+mod reports;
 mod serve;
 mod settings;
 mod status;

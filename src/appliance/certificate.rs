@@ -6,7 +6,7 @@
 //! resolver works: port 53 must not depend on a file of port 853.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const RENEWAL: SignedDuration = SignedDuration::from_hours(1);
 
 /// Looks after the files.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     certificates: Arc<Certificates>,
     certificate: PathBuf,
     key: PathBuf,
@@ -68,7 +68,35 @@ impl Keeper {
         } else {
             (tls.certificate.clone()?, tls.key.clone()?, None)
         };
-        Some(Self {
+        Some(Self::with(certificate, key, private_ca, certificates))
+    }
+
+    /// Of the certificate that the pages show: their own, else the resolver's,
+    /// else one that is made for these addresses.
+    pub(crate) fn of_pages(
+        settings: &Settings,
+        mut addresses: Vec<IpAddr>,
+        certificates: &Arc<Certificates>,
+    ) -> Self {
+        let (pages, tls) = (&settings.dashboard, &settings.tls);
+        let own = pages.certificate.clone().zip(pages.key.clone());
+        let pair = own.or_else(|| tls.certificate.clone().zip(tls.key.clone()));
+        if let Some((certificate, key)) = pair {
+            return Self::with(certificate, key, None, certificates);
+        }
+        addresses.extend(settings.tls.addresses.iter().copied());
+        let ca = PrivateCa::new(&settings.state_dir, tls.name.as_ref(), addresses);
+        let ca = ca.with_leaf("pages");
+        Self::with(ca.certificate(), ca.key(), Some(ca), certificates)
+    }
+
+    fn with(
+        certificate: PathBuf,
+        key: PathBuf,
+        private_ca: Option<PrivateCa>,
+        certificates: &Arc<Certificates>,
+    ) -> Self {
+        Self {
             certificates: Arc::clone(certificates),
             certificate,
             key,
@@ -78,7 +106,7 @@ impl Keeper {
             seen: None,
             warned: false,
             status: Arc::default(),
-        })
+        }
     }
 
     pub(super) fn status(&self) -> Arc<Status> {
@@ -86,7 +114,7 @@ impl Keeper {
     }
 
     /// Takes the files as they are.
-    pub(super) fn read(&mut self, now: Timestamp) {
+    pub(crate) fn read(&mut self, now: Timestamp) {
         self.renewed = None;
         self.renew(now);
         let stamp = self.stamp();
@@ -96,7 +124,7 @@ impl Keeper {
 
     /// Takes the files if they have changed and come to rest: whoever writes
     /// two files is between them for a moment.
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(crate) fn tick(&mut self, now: Timestamp) {
         self.renew(now);
         let stamp = self.stamp();
         let rests = self.seen.replace(stamp) == Some(stamp);

@@ -33,6 +33,8 @@ pub struct PrivateCa {
     folder: PathBuf,
     name: Option<String>,
     addresses: Vec<IpAddr>,
+    /// What the files of its certificate are called.
+    leaf: &'static str,
 }
 
 impl PrivateCa {
@@ -54,7 +56,15 @@ impl PrivateCa {
                 .join(name.as_deref().unwrap_or(LOCALHOST)),
             name,
             addresses,
+            leaf: "certificate",
         }
+    }
+
+    /// The same authority with another certificate, whose files are called so:
+    /// another process has the first.
+    #[must_use]
+    pub(super) fn with_leaf(self, leaf: &'static str) -> Self {
+        Self { leaf, ..self }
     }
 
     /// What devices must be told to believe.
@@ -64,11 +74,11 @@ impl PrivateCa {
     }
 
     pub(super) fn certificate(&self) -> PathBuf {
-        self.folder.join("certificate.pem")
+        self.folder.join(self.leaf).with_extension("pem")
     }
 
     pub(super) fn key(&self) -> PathBuf {
-        self.folder.join("certificate.key")
+        self.folder.join(self.leaf).with_extension("key")
     }
 
     /// Makes what is missing or ends soon.
@@ -83,7 +93,11 @@ impl PrivateCa {
         {
             return Ok(());
         }
+        durable::create_folder(&self.folder)?;
+        // Two processes must not each make an authority.
+        let lock = durable::lock(&self.folder.join("lock"))?;
         let issuer = self.issuer()?;
+        drop(lock);
         let own = KeyPair::generate()?;
         let made = self.params(now)?.signed_by(&own, &issuer)?;
         durable::write(&key, own.serialize_pem().as_bytes())?;
@@ -95,7 +109,6 @@ impl PrivateCa {
     fn issuer(&self) -> anyhow::Result<Issuer<'static, KeyPair>> {
         let (authority, secret) = (self.authority(), self.folder.join("ca.key"));
         let params = self.authority_params();
-        durable::create_folder(&self.folder)?;
         let known = durable::read_if_any(&secret)?.filter(|_| authority.exists());
         if let Some(known) = known {
             let text = String::from_utf8(known).context("ca.key is no text")?;

@@ -1,11 +1,25 @@
 //! What all pages share.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::in_force::{InForce, LastRead};
+use super::page::Problem;
 use super::standing::Standing;
+use crate::alerts::Alerts;
+use crate::alerts::watch::School;
 use crate::configuration::Configuration;
-use crate::people::People;
+use crate::incidents::book::Book;
+use crate::incidents::hours::SchoolHours;
+use crate::people::{People, Rules};
 use crate::record::Record;
 use crate::requests::Requests;
 use crate::settings::Settings;
+
+/// How long somebody waits whose password is to be looked at while others' are.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all pages share; made once.
 pub struct App {
@@ -15,6 +29,15 @@ pub struct App {
     pub people: People,
     /// Who did what.
     pub record: Record,
+    /// One password is hashed at a time: each takes a core for a while and 19 MB,
+    /// and the resolver is to have the rest.
+    hashing: Semaphore,
+    /// The log as people read it.
+    pub book: Arc<Book>,
+    /// The policy that decides now, as it was last read.
+    pub in_force: LastRead,
+    /// What somebody at the school should know of.
+    pub alerts: Alerts,
     /// Sites that somebody wants opened or blocked.
     pub requests: Requests,
     /// The policy in force.
@@ -24,14 +47,31 @@ pub struct App {
 impl App {
     /// Opens what the pages are made of.
     pub fn new(configuration: Configuration) -> anyhow::Result<Self> {
-        let state_dir = &configuration.settings.state_dir;
+        let settings = &configuration.settings;
+        let rules = Rules::new(settings, &configuration.document.school);
         Ok(Self {
-            people: People::open(state_dir)?,
-            record: Record::of_access(state_dir),
-            requests: Requests::new(state_dir, rand::random()),
+            people: People::open(&settings.state_dir, rules)?,
+            record: Record::of_access(&settings.state_dir),
+            hashing: Semaphore::new(1),
+            book: Arc::new(Book::open(
+                &settings.state_dir,
+                SchoolHours::of(&configuration.document),
+            )),
+            in_force: LastRead::default(),
+            alerts: Alerts::open(School::new(
+                &configuration.folder,
+                configuration.settings.clone(),
+                configuration.document.clone(),
+            ))?,
+            requests: Requests::new(&settings.state_dir, rand::random()),
             standing: Standing::default(),
             configuration,
         })
+    }
+
+    /// The policy that decides now. Reads files.
+    pub fn policy_in_force(&self) -> anyhow::Result<Arc<InForce>> {
+        self.in_force.policy(&self.configuration)
     }
 
     /// The machine's settings.
@@ -40,9 +80,40 @@ impl App {
         &self.configuration.settings
     }
 
+    /// Whether the pages are served over TLS.
+    #[must_use]
+    pub fn tls(&self) -> bool {
+        let settings = self.settings();
+        let address = settings.listen.dashboard.ip().to_canonical();
+        settings.dashboard.tls_always || !address.is_loopback()
+    }
+
     /// The school's name.
     #[must_use]
     pub fn school(&self) -> &str {
         &self.configuration.document.school
+    }
+
+    /// Does what waits for the disk away from the threads that serve pages.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&app))
+            .await
+            .map_err(|error| Problem::failed("a page's work was dropped", &error))
+    }
+
+    /// The same for what hashes a password.
+    pub async fn hashing<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = tokio::time::timeout(PATIENCE, self.hashing.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Problem::Busy);
+        };
+        self.blocking(work).await
     }
 }

@@ -109,7 +109,11 @@ mod tests {
     #[test]
     fn links_say_the_same_again() {
         let asked = Asked::read("group=a%26b&theme=drugs&junk=1&before=9");
-        let link = asked.link("/incidents", &["group", "theme", "before"], &[("before", "7")]);
+        let link = asked.link(
+            "/incidents",
+            &["group", "theme", "before"],
+            &[("before", "7")],
+        );
         assert_eq!(link, "/incidents?group=a%26b&theme=drugs&before=7");
         assert_eq!(Asked::default().link("/", &["group"], &[]), "/");
         assert_eq!(part("a/b ?é"), "a%2Fb%20%3F%C3%A9");

@@ -19,7 +19,6 @@
 )]
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,35 +26,71 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::appliance::all_of;
+use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
+mod accounts;
+mod alerts;
 pub mod app;
+pub mod asked;
 mod asking;
 mod block_page;
+mod channels;
 pub mod chart;
+mod cookie;
+mod devices;
+mod evidence;
+mod groups;
+mod guard;
+mod health;
+mod holds;
+pub mod in_force;
+mod known;
+mod lists;
 mod overview;
+mod own_account;
 pub mod page;
 mod plain_http;
 mod protection;
+mod record;
+mod reports;
 mod request;
 mod requests;
 pub mod routes;
+mod second_factor;
+mod server;
+mod set_up;
+pub mod sheet;
 pub mod shown;
+mod sign_in;
 pub mod standing;
+mod tables;
 pub mod visitor;
 
 use app::App;
 
-/// Serves the pages until told to stop. `out` gets one line when it does.
+/// By how much the whole process gives way to the resolver (nice(2)).
+const NICENESS: i32 = 10;
+
+/// Serves the pages until told to stop. `out` gets one line when it does, and a
+/// second one while nobody has an account.
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    // Before there are other threads: each has what it was made by.
+    give_way(NICENESS);
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
+    // Whoever cannot be told by e-mail can still look at the pages.
+    let watch = app.alerts.watch();
+    if let Err(error) = &watch {
+        tracing::error!(%error, "no alert is raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(run(app, out))
+    let ended = runtime.block_on(run(app, out));
+    drop(watch);
+    ended
 }
 
 async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
@@ -65,15 +100,29 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} for the pages"))?;
+    let address = listener.local_addr()?;
+    let code = app.people.set_up_code()?;
+    let server = server::Server::new(&app, address.ip())?;
+    let scheme = if app.tls() { "https" } else { "http" };
+    writeln!(out, "pages on {scheme}://{address}")?;
+    if let Some(code) = code {
+        let file = app.people.set_up_file();
+        writeln!(
+            out,
+            "No account yet. The first is made at {scheme}://{address}/set-up; from another \
+             machine with the code {code} (it is in {} too).",
+            file.display()
+        )?;
+    }
     writeln!(out, "pages on http://{}", listener.local_addr()?)?;
     if let Some(address) = plain_http::start(&app).await? {
         writeln!(out, "block page on http://{address}")?;
     }
     tokio::spawn(standing::keep(Arc::clone(&app)));
     out.flush()?;
-    let pages = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let pages = routes::router(app);
     tokio::select! {
-        ended = axum::serve(listener, pages) => ended?,
+        () = server.serve(&listener, &pages) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -1,11 +1,20 @@
 //! The first page after signing in.
 
-use maud::{Markup, html};
+use std::sync::Arc;
 
-use super::page::page;
+use axum::extract::State;
+use maud::Markup;
+
+use super::app::App;
+use super::health::health_line;
+use super::page::{Problem, page};
 use super::visitor::Visitor;
 
 /// `GET /`
-pub(super) async fn overview(visitor: Visitor) -> Markup {
-    page(&visitor, "Overview", &html! {})
+pub(super) async fn overview(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+) -> Result<Markup, Problem> {
+    let health = health_line(&app).await?;
+    Ok(page(&visitor, "Overview", &health))
 }

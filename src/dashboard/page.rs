@@ -10,10 +10,26 @@ use sha2::{Digest, Sha256};
 
 use super::routes::may_read;
 use super::visitor::Visitor;
+use crate::people::PeopleError;
 
 const STYLE: &str = include_str!("style.css");
+
 /// What is in the navigation, for those who may read it.
-const NAVIGATION: [(&str, &str); 2] = [("/", "Overview"), ("/requests", "Requests")];
+const NAVIGATION: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/search", "Search"),
+    ("/alerts", "Alerts"),
+    ("/devices", "Devices"),
+    ("/requests", "Requests"),
+    ("/reports", "Reports"),
+    ("/groups", "Groups"),
+    ("/lists", "Lists"),
+    ("/health", "Health"),
+    ("/alerts/channels", "Alert channels"),
+    ("/accounts", "Accounts"),
+    ("/record", "Record"),
+];
 
 /// A page for somebody who has signed in. It is marked in the navigation if it
 /// bears the name of an entry.
@@ -36,7 +52,7 @@ fn framed(visitor: &Visitor, entry: &str, title: &str, body: &Markup) -> Markup 
         account: html! {
             form class="sign-out" method="post" action="/sign-out" {
                 (csrf(visitor))
-                span class="who" { (visitor.person.name) " (" (role.name()) ")" }
+                a class="who" href="/account" { (visitor.person.name) " (" (role.name()) ")" }
                 button { "Sign out" }
             }
         },
@@ -124,8 +140,12 @@ pub enum Problem {
     NotFound,
     /// Another role's.
     NotForYou,
+    /// From a network that the pages are not for.
+    NotFromHere,
     /// What was sent cannot be used; says why.
     Bad(String),
+    /// Too many want the same at this moment.
+    Busy,
     /// Something here failed; the machine's log has it.
     Failed,
 }
@@ -135,6 +155,15 @@ impl Problem {
     pub fn failed(what: &'static str, error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "{what}");
         Self::Failed
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Refused(why) => Self::Bad(why),
+            other => Self::failed("the accounts cannot be used", &other),
+        }
     }
 }
 
@@ -151,7 +180,17 @@ impl IntoResponse for Problem {
                 "Not for this account",
                 "Your role does not include this page.".to_owned(),
             ),
+            Self::NotFromHere => (
+                StatusCode::FORBIDDEN,
+                "Not from here",
+                "These pages are not served to the network you are in.".to_owned(),
+            ),
             Self::Bad(why) => (StatusCode::BAD_REQUEST, "That did not work", why),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Busy",
+                "Many people are signing in at this moment. Try again in a few seconds.".to_owned(),
+            ),
             Self::Failed => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something failed",

@@ -4,16 +4,22 @@
 //! inside other sites, run no script and fetch nothing from elsewhere. A form
 //! that another site has sent is refused before anybody looks at it.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::app::App;
 use super::page::Problem;
+
+/// A year, for this host alone.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -39,7 +45,7 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 
 /// Around every page.
-pub(super) async fn protect(request: Request, next: Next) -> Response {
+pub(super) async fn protect(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = if safe || is_own_form(&request) {
         next.run(request).await
@@ -49,6 +55,9 @@ pub(super) async fn protect(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
+    }
+    if app.tls() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
     headers
         .entry(CACHE_CONTROL)

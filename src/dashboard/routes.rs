@@ -1,32 +1,53 @@
-//! What page there is and who may see it: one table, and the guard that holds
-//! it.
+//! What page there is and who may see it: one table.
 //!
 //! A page that is not in the table cannot be reached, and none is in it without
-//! a word on who may see it. `tests/dashboard/routes.txt` is the same table as a
-//! governor would read it, tried role by role.
+//! a word on who may see it; `guard.rs` holds them to it.
+//! `tests/dashboard/routes.txt` is the same table as a governor would read it,
+//! tried role by role.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::http::header::COOKIE;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
-use jiff::Timestamp;
 
+use super::accounts;
 use super::app::App;
+use super::asking;
+use super::devices;
+use super::evidence;
+use super::groups;
+use super::guard;
+use super::alerts;
+use super::channels;
+use super::health;
+use super::holds;
+use super::lists;
+use super::overview;
+use super::own_account;
+use super::page;
 use super::page::Problem;
-use super::visitor::{self, Visitor};
-use super::{asking, overview, page, protection, request, requests};
+use super::protection;
+use super::record;
+use super::reports;
+use super::request;
+use super::requests;
+use super::second_factor;
+use super::set_up;
+use super::sign_in;
 use crate::people::role::Role;
+
+/// Longest form, unless a page takes more.
+const FORM: usize = 64 << 10;
 
 /// Who may see a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever can reach this machine.
+    /// Whoever may ask this resolver (`clients.allow`).
+    Public,
+    /// Whoever may come to the pages (`dashboard.allow`).
     Everybody,
     /// Whoever has signed in.
     SignedIn,
@@ -39,7 +60,7 @@ impl Access {
     #[must_use]
     pub fn lets(self, role: Role) -> bool {
         match self {
-            Self::Everybody | Self::SignedIn => true,
+            Self::Public | Self::Everybody | Self::SignedIn => true,
             Self::Only(roles) => roles.contains(&role),
         }
     }
@@ -84,18 +105,93 @@ fn write<T: 'static>(
     }
 }
 
+/// Who may see how the machine fares, which devices there are and what holds for
+/// them.
+const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
+/// Who looks after the lists.
+const LISTS: [Role; 1] = [Role::Technician];
 /// Who works through requests.
 const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
+
+/// Who is to know what devices did.
+const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
+/// Who may see whether alerts leave, and try it out.
+const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
 
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    use Access::{Everybody, SignedIn};
+    use Access::{Everybody, Only, SignedIn};
+    use Role::{Auditor, Dsl, Governor, Head, Technician};
+    // Who makes accounts, and who is asked whether somebody else may.
+    const MAKES: Access = Only(&[Technician, Head]);
+    const CONFIRMS: Access = Only(&[Dsl, Head]);
+    const ACCOUNTS: Access = Only(&[Technician, Dsl, Head]);
+    const RECORD: Access = Only(&[Dsl, Head, Auditor]);
+    // Numbers alone; what names devices; what says how the filter is deployed.
+    const NUMBERS: Access = Only(&[Dsl, Head, Governor, Auditor]);
+    const DIGEST: Access = Only(&[Dsl, Head]);
+    const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
-        read("/style.css", Everybody, page::style),
         read("/", SignedIn, overview::overview),
-        read("/request", Everybody, asking::ask),
-        write("/request", Everybody, asking::asked),
+        read("/account", SignedIn, own_account::page),
+        read("/account/password", SignedIn, own_account::password_page),
+        write("/account/password", SignedIn, own_account::change_password),
+        write(
+            "/account/recovery-codes",
+            SignedIn,
+            second_factor::renew_codes,
+        ),
+        read("/account/second-factor", SignedIn, second_factor::page),
+        write("/account/second-factor", SignedIn, second_factor::enrol),
+        write("/account/sessions/end", SignedIn, own_account::end_session),
+        read("/accounts", ACCOUNTS, accounts::page),
+        write("/accounts", MAKES, accounts::invite),
+        read("/accounts/{account}", ACCOUNTS, accounts::one),
+        write("/accounts/{account}/confirm", CONFIRMS, accounts::confirm),
+        write("/accounts/{account}/decline", CONFIRMS, accounts::decline),
+        write("/accounts/{account}/disable", MAKES, accounts::disable),
+        write("/accounts/{account}/reset", MAKES, accounts::reset),
+        write("/accounts/{account}/role", MAKES, accounts::change_role),
+        write("/evidence", Only(&[Dsl]), evidence::take_out),
+        read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/holds", DIGEST, holds::page),
+        write("/holds", DIGEST, holds::place),
+        write("/holds/lift", DIGEST, holds::lift),
+        read("/record", RECORD, record::page),
+        read("/record.csv", RECORD, record::csv),
+        read("/reports", NUMBERS, reports::page),
+        read("/reports/deployment", STATEMENTS, reports::deployment),
+        read("/reports/dpia", STATEMENTS, reports::dpia),
+        read("/reports/governors", NUMBERS, reports::governors),
+        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
+        read("/reports/weekly", DIGEST, reports::weekly),
+        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
+        read("/devices", Only(&HEALTH), devices::page),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
+        read("/alerts", Only(&ALERTS), alerts::list),
+        read("/alerts/channels", Only(&CHANNELS), channels::show),
+        write("/alerts/channels", Only(&CHANNELS), channels::try_out),
+        read("/alerts/{number}", Only(&ALERTS), alerts::one),
+        write(
+            "/alerts/{number}/acknowledge",
+            Only(&ALERTS),
+            alerts::acknowledge,
+        ),
+        read("/set-up", Everybody, set_up::page),
+        write("/set-up", Everybody, set_up::make),
+        read("/sign-in", Everybody, sign_in::page),
+        write("/sign-in", Everybody, sign_in::try_password),
+        read("/sign-in/code", SignedIn, sign_in::code_page),
+        write("/sign-in/code", SignedIn, sign_in::try_code),
+        write("/sign-out", SignedIn, sign_in::sign_out),
+        read("/style.css", Access::Public, page::style),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
         read("/requests", QUEUE, requests::requests),
         read("/requests/{id}", QUEUE, request::request),
         write("/requests/{id}/answer", QUEUE, request::answer),
@@ -120,46 +216,26 @@ pub fn may_read(role: Role, path: &str) -> bool {
     page.is_some_and(|(_, _, access)| access.lets(role))
 }
 
+/// Whether somebody of `role` may send a form to `path`; for buttons.
+#[must_use]
+pub fn may_send(role: Role, path: &str) -> bool {
+    let form = ACCESS
+        .iter()
+        .find(|(method, at, _)| *method == "POST" && *at == path);
+    form.is_some_and(|(_, _, access)| access.lets(role))
+}
+
 /// Everything together.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for route in routes() {
-        let guard = from_fn_with_state((Arc::clone(&app), route.access), guard);
+        let guard = from_fn_with_state((Arc::clone(&app), route.access), guard::guard);
         router = router.route(route.path, route.handler.route_layer(guard));
     }
+    let protect = from_fn_with_state(Arc::clone(&app), protection::protect);
     router
         .fallback(|| async { Problem::NotFound })
-        .layer(from_fn(protection::protect))
+        .layer(DefaultBodyLimit::max(FORM))
+        .layer(protect)
         .with_state(app)
-}
-
-/// Lets somebody through to a page, or says why not.
-async fn guard(
-    State((app, access)): State<(Arc<App>, Access)>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let secret = request.headers().get_all(COOKIE).iter().find_map(|header| {
-        let pairs = header.to_str().ok()?.split(';');
-        let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-        pairs
-            .find(|(name, _)| *name == visitor::COOKIE)
-            .map(|(_, secret)| secret.to_owned())
-    });
-    let session = secret.and_then(|secret| app.people.session(&secret, Timestamp::now()));
-    let visitor = session.map(|session| Visitor::new(session, from.ip(), &app));
-    match (&visitor, access) {
-        (None, Access::SignedIn | Access::Only(_)) => {
-            return Redirect::to("/sign-in").into_response();
-        }
-        (Some(visitor), access) if !access.lets(visitor.person.role) => {
-            return Problem::NotForYou.into_response();
-        }
-        _ => {}
-    }
-    if let Some(visitor) = visitor {
-        request.extensions_mut().insert(visitor);
-    }
-    next.run(request).await
 }

@@ -4,6 +4,7 @@
 //! the guard of `routes.rs` makes. A form takes [`Posted`], which cannot be had
 //! without the session's own token (CSRF): neither can be forgotten.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,10 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::page::Problem;
-use crate::people::{Person, Session};
-
-/// The name of the cookie that carries a session.
-pub const COOKIE: &str = "schoolgate";
+use crate::people::{Actor, Person, Session, Step};
 
 /// Somebody who has signed in and may see this page.
 #[derive(Debug, Clone)]
@@ -30,6 +28,10 @@ pub struct Visitor {
     pub address: IpAddr,
     /// The school's name, for the head of the page.
     pub school: Arc<str>,
+    /// What they must do before they see anything else.
+    pub step: Option<Step>,
+    /// Which of their sessions this is.
+    pub session: i64,
 }
 
 impl Visitor {
@@ -41,7 +43,15 @@ impl Visitor {
             csrf: session.csrf,
             address,
             school: app.school().into(),
+            step: session.step,
+            session: session.id,
         }
+    }
+
+    /// They, as the doer of something.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::new(&self.person.account, self.address)
     }
 }
 
@@ -54,9 +64,31 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
+/// The secret of the visitor's session, for the pages that exchange it.
+#[derive(Clone)]
+pub struct Ticket(pub String);
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket")
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Ticket {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or(Problem::NotForYou)
+    }
+}
+
 /// What a form of this session sent.
 #[derive(Debug)]
 pub struct Posted<T>(pub T);
+
+/// A form that has nothing to say but its button.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
 
 #[derive(Deserialize)]
 struct Token {
@@ -69,19 +101,39 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Posted<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let visitor = visitor.ok_or(Problem::NotForYou)?;
-        let body = axum::body::Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Problem::Bad("The form is too long, or came broken.".to_owned()))?;
+        let body = form(request, state).await?;
         let lost = "This form has lost its session. Go back, load the page again and repeat it.";
         let token: Token =
             serde_urlencoded::from_bytes(&body).map_err(|_| Problem::Bad(lost.to_owned()))?;
         if !same(&token.csrf, &visitor.csrf) {
             return Err(Problem::Bad(lost.to_owned()));
         }
-        serde_urlencoded::from_bytes(&body)
-            .map(Self)
-            .map_err(|error| Problem::Bad(format!("The form was not filled in: {error}.")))
+        read(&body).map(Self)
     }
+}
+
+/// What somebody sent who has no session yet: where it came from is all that
+/// speaks for it (`protection.rs`).
+#[derive(Debug)]
+pub struct Sent<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read(&form(request, state).await?).map(Self)
+    }
+}
+
+async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<axum::body::Bytes, Problem> {
+    axum::body::Bytes::from_request(request, state)
+        .await
+        .map_err(|_| Problem::Bad("The form is too long, or came broken.".to_owned()))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_urlencoded::from_bytes(body)
+        .map_err(|error| Problem::Bad(format!("The form was not filled in: {error}.")))
 }
 
 /// Compares without telling by its time how much was right.

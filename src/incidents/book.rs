@@ -8,28 +8,26 @@
 //! It must never write to the log, and what it gives away holds what the log
 //! holds: show it through [`Sight`](super::sight::Sight).
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 
-use crate::querylog::days;
-use crate::querylog::filter::Filter;
-use crate::querylog::read::{self, Unreadable};
-use crate::querylog::row::Row;
-use crate::querylog::visits::{self, Incident};
+use crate::querylog::read::Unreadable;
+use crate::querylog::visits::Incident;
 
 use super::casework::{Case, Casework};
-use super::clients::{Client, Clients};
-use super::device::{self, DeviceDay};
-use super::digest::DayDigest;
+use super::digest::{DayDigest, Digests};
+use super::files::{Files, Found, Stamp};
 use super::hours::SchoolHours;
-use super::interest;
+use super::lexicon::Lexicon;
 use super::listing::Listing;
-use super::opened::{self, Opened};
 use super::overview::{Overview, TREND_DAYS};
-use super::search::{Found, Sought};
+use super::shelf::{Shelf, Told};
+use super::sieve::Sieve;
 use super::wanted::{Cursor, Page, Wanted};
 
 /// How long one call looks before it says "so far".
@@ -37,15 +35,14 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The log as people read it.
 pub struct Book {
-    folder: PathBuf,
+    files: Files,
     hours: SchoolHours,
     casework: Casework,
-}
-
-/// What a day came to.
-struct Day {
-    incidents: Vec<Incident>,
-    plain: Vec<Incident>,
+    shelf: Shelf,
+    lexicon: RwLock<Lexicon>,
+    digests: Digests,
+    /// The days that [`Book::tend`] has been through, as they were.
+    tended: Mutex<HashMap<Date, Stamp>>,
 }
 
 impl Book {
@@ -53,9 +50,13 @@ impl Book {
     #[must_use]
     pub fn open(state_dir: &Path, hours: SchoolHours) -> Self {
         Self {
-            folder: state_dir.join("querylog"),
-            hours,
+            files: Files::of(state_dir.join("querylog")),
             casework: Casework::of(state_dir),
+            shelf: Shelf::default(),
+            lexicon: RwLock::default(),
+            digests: Digests::of(state_dir),
+            tended: Mutex::default(),
+            hours,
         }
     }
 
@@ -80,8 +81,8 @@ impl Book {
     /// The days there are, oldest first, damaged ones among them.
     #[must_use]
     pub fn days(&self) -> Vec<Date> {
-        let parts = days::parts(&self.folder).unwrap_or_default();
-        let mut dates: Vec<Date> = parts.iter().map(|(part, _)| part.date()).collect();
+        let all = self.files.all().unwrap_or_default();
+        let mut dates: Vec<Date> = all.iter().map(Found::date).collect();
         dates.dedup();
         dates
     }
@@ -89,83 +90,40 @@ impl Book {
     /// One page of incidents, newest first.
     #[must_use]
     pub fn incidents(&self, wanted: &Wanted, page: Page) -> Listing {
-        let started = Instant::now();
         let mut listing = Listing::default();
-        let end = page.end();
-        for date in self.days_back(wanted.since, wanted.until, end) {
-            if listing.looked_back_to.is_some() && started.elapsed() > PATIENCE {
+        let patience = Patience::new();
+        let devices = self.devices_called(wanted.device.as_deref());
+        for found in self.back(wanted.since, wanted.until, page, &mut listing.damaged) {
+            if listing.looked_back_to.is_some() && patience.is_over() {
                 listing.more_to_look = true;
-                listing.next = listing.looked_back_to.and_then(|d| self.start_of(d));
+                listing.next = listing.looked_back_to.and_then(|date| self.start_of(date));
                 return listing;
             }
-            listing.looked_back_to = Some(date);
-            let day = self.day(date, &mut listing.damaged);
-            let found = day.incidents.into_iter().rev().filter(|incident| {
-                incident.first.as_microsecond() < end && wanted.wants(incident, &self.hours)
-            });
-            for incident in self.reviewed_as(wanted.reviewed, found.collect()) {
-                if listing.incidents.len() == page.size {
-                    let last = listing.incidents.last();
-                    listing.next = last.map(|i| Cursor(i.first.as_microsecond()));
-                    return listing;
+            listing.looked_back_to = Some(found.date());
+            let day = self.incidents_of(&found, !wanted.hide_background);
+            let Some(day) = told(day, &mut listing.damaged) else {
+                continue;
+            };
+            let sieve = Sieve::new(wanted, &devices, &self.hours, &day.words);
+            let found = day.incidents.iter().rev();
+            let found = found.filter(|i| i.first < page.end() && sieve.lets_through(i));
+            let found = found.map(|incident| incident.told(&day.words));
+            let room = page.size + 1 - listing.incidents.len();
+            match wanted.reviewed {
+                None => listing.incidents.extend(found.take(room)),
+                Some(reviewed) => {
+                    let some = self.reviewed_as(reviewed, found.collect());
+                    listing.incidents.extend(some.into_iter().take(room));
                 }
-                listing.incidents.push(incident);
+            }
+            if listing.incidents.len() > page.size {
+                listing.incidents.truncate(page.size);
+                let last = listing.incidents.last();
+                listing.next = last.map(|i| Cursor(i.first.as_microsecond()));
+                return listing;
             }
         }
         listing
-    }
-
-    /// The incident that the row of this moment belongs to. None if there is no
-    /// such row.
-    pub fn incident(&self, at: Timestamp) -> Result<Option<Opened>, Unreadable> {
-        let micro = 1.microsecond();
-        let filter = Filter {
-            since: Some(at),
-            until: at.checked_add(micro).ok(),
-            ..Filter::default()
-        };
-        let mut damaged = Vec::new();
-        let Some(row) = self.read(filter, &mut damaged).pop() else {
-            return damaged.pop().map_or(Ok(None), Err);
-        };
-        let date = self.date(at);
-        let day = self.day(date, &mut damaged);
-        let of_interest = interest::is_of_interest(&row);
-        let all = if of_interest {
-            &day.incidents
-        } else {
-            &day.plain
-        };
-        let found = all.iter().find(|incident| holds(incident, &row));
-        let Some(incident) = found.cloned() else {
-            return Ok(None);
-        };
-        let filter = Filter {
-            since: Some(incident.first),
-            until: incident.last.checked_add(micro).ok(),
-            group: Some(incident.group.clone()),
-            ..Filter::default()
-        };
-        let mut rows = self.read(filter, &mut damaged);
-        rows.retain(|row| interest::is_of_interest(row) == of_interest && holds(&incident, row));
-        let mut policies: Vec<u64> = rows.iter().map(|row| row.policy).collect();
-        policies.sort_unstable();
-        policies.dedup();
-        let all_rows = rows.len();
-        rows.truncate(opened::MOST_ROWS);
-        let others = day.incidents.iter().filter(|other| {
-            other.device.is_some()
-                && other.device == incident.device
-                && !other.background
-                && (other.first, &other.domain) != (incident.first, &incident.domain)
-        });
-        Ok(Some(Opened {
-            others_that_day: others.cloned().collect(),
-            rows,
-            all_rows,
-            policies,
-            incident,
-        }))
     }
 
     /// The numbers of the first page.
@@ -173,199 +131,141 @@ impl Book {
     pub fn overview(&self, now: Timestamp) -> Overview {
         let mut damaged = Vec::new();
         let today = self.date(now);
-        let mut trend = Vec::new();
-        for back in (0..TREND_DAYS).rev() {
-            let date = today.saturating_sub(back.days());
-            let day = self.day(date, &mut damaged);
-            trend.push((date, day.incidents));
+        let mut trend: Vec<(Date, Vec<Incident>)> = (0..TREND_DAYS)
+            .rev()
+            .map(|back| (today.saturating_sub(back.days()), Vec::new()))
+            .collect();
+        let since = trend.first().and_then(|(date, _)| self.start_of(*date));
+        let since = since.and_then(|Cursor(at)| Timestamp::from_microsecond(at).ok());
+        for found in self.back(since, None, Page::first(0), &mut damaged) {
+            let place = trend.iter_mut().find(|(date, _)| *date == found.date());
+            let day = told(self.incidents_of(&found, false), &mut damaged);
+            if let (Some((_, incidents)), Some(day)) = (place, day) {
+                let sensitive = day.incidents.iter().filter(|i| i.is_sensitive());
+                incidents.extend(sensitive.map(|incident| incident.told(&day.words)));
+            }
         }
         let mut overview = Overview::of(&trend, now, &self.hours.zone);
         overview.damaged = damaged;
         overview
     }
 
-    /// One page of what somebody looks for, newest first.
+    /// The numbers of a day; once it is over they are kept, and are there when
+    /// its rows are gone. None if there is nothing of it, or it is damaged.
     #[must_use]
-    pub fn search(&self, sought: &Sought, page: Page) -> Found {
-        let started = Instant::now();
-        let mut found = Found::default();
-        let end = page.end();
-        for date in self.days_back(None, None, end) {
-            if found.looked_back_to.is_some() && started.elapsed() > PATIENCE {
-                found.more_to_look = true;
-                found.next = found.looked_back_to.and_then(|d| self.start_of(d));
-                return found;
-            }
-            found.looked_back_to = Some(date);
-            let rows = self.read(self.whole(date), &mut found.damaged);
-            for row in rows.into_iter().rev() {
-                if row.time.as_microsecond() >= end || !finds(sought, &row) {
-                    continue;
-                }
-                if found.rows.len() == page.size {
-                    let last = found.rows.last();
-                    found.next = last.map(|row| Cursor(row.time.as_microsecond()));
-                    return found;
-                }
-                found.rows.push(sought.sight.row(row));
-            }
+    pub fn digest(&self, date: Date) -> Option<DayDigest> {
+        let stamp = self.files.stamp(date);
+        if let Some(kept) = self.digests.read(date, stamp, &self.hours) {
+            return Some(kept);
         }
-        found
+        let day = self
+            .shelf
+            .read_whole(&self.files, date, |day| self.digest_of(date, day));
+        let digest = day.ok().flatten()?;
+        if let Some(stamp) = stamp.filter(|stamp| !stamp.is_open()) {
+            self.digests.keep(&digest, stamp, &self.hours);
+        }
+        Some(digest)
     }
 
-    /// The day of a device, by what [`Incident::device`] calls it.
-    pub fn device_day(
+    /// Does a bounded piece of the work that makes later questions quick, one
+    /// day's. Says whether there is more of it. Somebody calls it every few
+    /// seconds, and again at once while there is more.
+    #[must_use]
+    pub fn tend(&self) -> bool {
+        let mut days = self.days();
+        self.files.forget_gone();
+        self.shelf.forget_gone(&self.files);
+        self.lexicon_mut()
+            .retain(|date| self.files.stamp(date).is_some());
+        let mut tended = self.tended.lock().unwrap_or_else(PoisonError::into_inner);
+        tended.retain(|date, _| days.contains(date));
+        days.reverse();
+        let due = days.into_iter().find_map(|date| {
+            let stamp = self.files.stamp(date)?;
+            let before = tended.get(&date);
+            let due = before.is_none_or(|then| stamp.has_ended_since(*then));
+            due.then_some((date, stamp))
+        });
+        let Some((date, stamp)) = due else {
+            return false;
+        };
+        tended.insert(date, stamp);
+        drop(tended);
+        // What cannot be read is told to whoever asks for it.
+        let _ = self.digest(date);
+        let _ = self.shelf.day(&self.files, date, false);
+        let _ = self.learn(date);
+        true
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(super) fn lexicon(&self) -> RwLockReadGuard<'_, Lexicon> {
+        self.lexicon.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lexicon_mut(&self) -> RwLockWriteGuard<'_, Lexicon> {
+        self.lexicon.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is of the days to look through, newest first.
+    pub(super) fn back(
         &self,
-        device: &str,
-        date: Date,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
         page: Page,
-    ) -> Result<DeviceDay, Unreadable> {
-        let mut damaged = Vec::new();
-        let filter = Filter {
-            device: Some(device.to_owned()),
-            newest_first: true,
-            limit: Some(device::MOST_ROWS + 1),
-            ..self.whole(date)
-        };
-        let mut rows = self.read(filter, &mut damaged);
-        if let (true, Some(damaged)) = (rows.is_empty(), damaged.pop()) {
-            return Err(damaged);
-        }
-        rows.retain(|row| visits::device_of(row).as_deref() == Some(device));
-        let cut = rows.len() > device::MOST_ROWS;
-        rows.truncate(device::MOST_ROWS);
-        let (told, plain): (Vec<&Row>, Vec<&Row>) = rows
-            .iter()
-            .rev()
-            .partition(|row| interest::is_of_interest(row));
-        let (incidents, plain) = (visits::incidents(told), visits::incidents(plain));
-        rows.retain(|row| row.time.as_microsecond() < page.end());
-        let more = rows.len() > page.size;
-        rows.truncate(page.size);
-        let last = rows.last().filter(|_| more);
-        Ok(DeviceDay {
-            date,
-            incidents,
-            plain,
-            next: last.map(|row| Cursor(row.time.as_microsecond())),
-            rows,
-            cut,
-        })
-    }
-
-    /// Who has asked since then.
-    #[must_use]
-    pub fn clients(&self, since: Timestamp) -> Clients {
-        let mut all = Clients::default();
-        let filter = Filter {
-            since: Some(since),
-            newest_first: true,
-            ..Filter::default()
-        };
-        for row in self.read(filter, &mut all.damaged) {
-            let seen = all.clients.iter_mut().find(|c| is_from(c, &row));
-            if let Some(client) = seen {
-                client.rows += 1;
-                continue;
-            }
-            all.clients.push(Client {
-                device: row.device,
-                name: row.device_name,
-                mac: row.mac,
-                ip: row.ip,
-                group: row.group,
-                last_seen: row.time,
-                rows: 1,
-            });
-        }
+        damaged: &mut Vec<Unreadable>,
+    ) -> Vec<Found> {
+        let end = Timestamp::from_microsecond(page.end()).unwrap_or(Timestamp::MAX);
+        let last = until.map_or(end, |until| until.min(end));
+        let (first, last) = (since.map(|at| self.date(at)), self.date(last));
+        let mut all = told(self.files.all().map(Some), damaged).unwrap_or_default();
+        all.retain(|found| {
+            let date = found.date();
+            first.is_none_or(|first| first <= date) && date <= last
+        });
+        all.reverse();
         all
     }
 
-    /// The numbers of a day that is over; they are there when its rows are gone.
-    #[must_use]
-    pub fn digest(&self, date: Date) -> Option<DayDigest> {
-        let mut damaged = Vec::new();
-        let day = self.day(date, &mut damaged);
-        if !damaged.is_empty() {
-            return None;
-        }
-        Some(DayDigest::of(date, &day.incidents, &self.hours))
+    /// The incidents of a day, without background traffic or with it.
+    pub(super) fn day(&self, date: Date) -> Result<Option<Arc<Told>>, Unreadable> {
+        self.shelf.day(&self.files, date, false)
     }
 
-    /// Does a bounded piece of the work that makes later questions quick. Says
-    /// whether there is more of it. Somebody calls it every few seconds.
-    #[must_use]
-    pub fn tend(&self, _now: Timestamp) -> bool {
-        false
-    }
-
-    fn day(&self, date: Date, damaged: &mut Vec<Unreadable>) -> Day {
-        let rows = self.read(self.whole(date), damaged);
-        let (told, plain): (Vec<&Row>, Vec<&Row>) =
-            rows.iter().partition(|row| interest::is_of_interest(row));
-        Day {
-            incidents: visits::incidents(told),
-            plain: visits::incidents(plain),
+    fn incidents_of(&self, found: &Found, whole: bool) -> Result<Option<Arc<Told>>, Unreadable> {
+        match found {
+            Found::Rows(date) => self.shelf.day(&self.files, *date, whole),
+            Found::SetAside(_, unreadable) => Err(unreadable.clone()),
         }
     }
 
-    /// Every row of a day.
-    fn whole(&self, date: Date) -> Filter {
-        let start = |date: Date| {
-            let start = date.to_zoned(self.hours.zone.clone()).ok()?;
-            Some(start.timestamp())
-        };
-        Filter {
-            since: start(date),
-            until: date.tomorrow().ok().and_then(start),
-            ..Filter::default()
-        }
+    /// When a day begins: where a list that ends before it goes on.
+    pub(super) fn start_of(&self, date: Date) -> Option<Cursor> {
+        let start = date.to_zoned(self.hours.zone.clone()).ok()?;
+        Some(Cursor(start.timestamp().as_microsecond()))
     }
 
-    fn start_of(&self, date: Date) -> Option<Cursor> {
-        let start = self.whole(date).since?;
-        Some(Cursor(start.as_microsecond()))
+    fn digest_of(&self, date: Date, day: &Told) -> DayDigest {
+        let incidents: Vec<Incident> = day
+            .incidents
+            .iter()
+            .map(|incident| incident.told(&day.words))
+            .collect();
+        DayDigest::of(date, &incidents, &self.hours)
     }
 
-    /// The days to look through, newest first.
-    fn days_back(&self, since: Option<Timestamp>, until: Option<Timestamp>, end: i64) -> Vec<Date> {
-        let end = Timestamp::from_microsecond(end).unwrap_or(Timestamp::MAX);
-        let last = until.map_or(end, |until| until.min(end));
-        let (first, last) = (since.map(|at| self.date(at)), self.date(last));
-        let mut dates = self.days();
-        dates.retain(|date| first.is_none_or(|first| first <= *date) && *date <= last);
-        dates.reverse();
-        dates
-    }
-
-    fn read(&self, filter: Filter, damaged: &mut Vec<Unreadable>) -> Vec<Row> {
-        let rows = match read::rows(&self.folder, &self.hours.zone, filter) {
-            Ok(rows) => rows,
-            Err(error) => {
-                damaged.push(Unreadable {
-                    file: self.folder.display().to_string(),
-                    why: error.to_string(),
-                });
-                return Vec::new();
-            }
-        };
-        let mut read = Vec::new();
-        for row in rows {
-            match row {
-                Ok(row) => read.push(row),
-                Err(unreadable) if damaged.contains(&unreadable) => (),
-                Err(unreadable) => damaged.push(unreadable),
-            }
-        }
-        read
+    /// What incidents call the devices with this MAC or address.
+    fn devices_called(&self, text: Option<&str>) -> Vec<String> {
+        text.map_or_else(Vec::new, |text| self.lexicon().devices_called(text))
     }
 
     /// Without those that were, or were not, reviewed. Casework that cannot be
     /// read hides nothing.
-    fn reviewed_as(&self, reviewed: Option<bool>, mut all: Vec<Incident>) -> Vec<Incident> {
-        let Some(wanted) = reviewed else {
-            return all;
-        };
+    fn reviewed_as(&self, wanted: bool, mut all: Vec<Incident>) -> Vec<Incident> {
         if let Ok(cases) = self.casework.cases(&all) {
             let mut cases = cases.iter().map(Case::reviewed);
             all.retain(|_| cases.next().flatten().is_some() == wanted);
@@ -374,34 +274,26 @@ impl Book {
     }
 }
 
-/// Whether a row belongs to an incident of like interest.
-fn holds(incident: &Incident, row: &Row) -> bool {
-    (incident.first..=incident.last).contains(&row.time)
-        && incident.device == visits::device_of(row)
-        && incident.group == row.group
-        && incident.action == row.action
-        && incident.mandatory == row.is_mandatory()
-        && incident.domain == visits::domain_of(row)
+/// How long a call has been looking.
+pub(super) struct Patience(Instant);
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.0.elapsed() > PATIENCE
+    }
 }
 
-fn is_from(client: &Client, row: &Row) -> bool {
-    (
-        &client.device,
-        &client.name,
-        &client.mac,
-        client.ip,
-        &client.group,
-    ) == (&row.device, &row.device_name, &row.mac, row.ip, &row.group)
-}
-
-fn finds(sought: &Sought, row: &Row) -> bool {
-    let text = |word: &Option<String>| word.clone().unwrap_or_default();
-    let ip = row.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    sought.is_name(row)
-        || sought.is_client(
-            &text(&row.device),
-            &text(&row.device_name),
-            &text(&row.mac),
-            &ip,
-        )
+/// What there is, and the complaint put down.
+pub(super) fn told<T>(
+    read: Result<Option<T>, Unreadable>,
+    damaged: &mut Vec<Unreadable>,
+) -> Option<T> {
+    read.unwrap_or_else(|unreadable| {
+        damaged.push(unreadable);
+        None
+    })
 }

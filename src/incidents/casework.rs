@@ -4,7 +4,7 @@
 //! It stands in a database of its own, `casework.db`, because it outlives the
 //! rows (R-69) and because the log is the resolver's. It is only added to: what
 //! somebody wrote stays as it was written, and a review that is taken back is
-//! two entries.
+//! two entries. Only an erasure removes any (R-73).
 //!
 //! An entry names its incident by the time of the incident's first look-up and
 //! by what keeps incidents apart. A row that comes late can make an incident
@@ -205,6 +205,46 @@ impl Casework {
         Ok(all.into_iter().next().unwrap_or_default())
     }
 
+    /// Removes what was noted before `until` about incidents of `devices` at
+    /// times that are `free`, for good (R-73). What was noted about a mandatory
+    /// hit stays, as the hit does. Says how many entries went.
+    pub fn erase(
+        &self,
+        devices: &[String],
+        until: Timestamp,
+        free: impl Fn(Timestamp) -> bool,
+    ) -> Result<u64, CaseworkError> {
+        if !self.path.exists() {
+            return Ok(0);
+        }
+        self.with_db(|db| {
+            db.pragma_update(None, "secure_delete", true)?;
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut gone = 0;
+            for device in devices {
+                let mut select = tx.prepare_cached(
+                    "SELECT number, at FROM entries
+                     WHERE device = ? COLLATE NOCASE AND at < ? AND NOT mandatory",
+                )?;
+                let found = select.query_map(params![device, until.as_microsecond()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+                let found = found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+                for (number, at) in found {
+                    if free(Timestamp::from_microsecond(at).unwrap_or_default()) {
+                        gone += tx.execute("DELETE FROM entries WHERE number = ?", [number])?;
+                    }
+                }
+            }
+            tx.commit()?;
+            if gone > 0 {
+                db.execute_batch("VACUUM")?;
+                db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            }
+            Ok(gone as u64)
+        })
+    }
+
     fn with_db<T>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, CaseworkError>,
@@ -212,13 +252,14 @@ impl Casework {
         let mut held = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         let db = match &mut *held {
             Some(db) => db,
-            none => none.insert(open(&self.path)?),
+            none => none.insert(open(&self.path, VERSION, SCHEMA)?),
         };
         work(db)
     }
 }
 
-fn open(path: &Path) -> Result<Connection, CaseworkError> {
+/// Opens a database of the dashboard's own, for its owner alone.
+pub(super) fn open(path: &Path, version: i32, schema: &str) -> Result<Connection, CaseworkError> {
     if let Some(folder) = path.parent() {
         durable::create_folder(folder)?;
     }
@@ -232,10 +273,10 @@ fn open(path: &Path) -> Result<Connection, CaseworkError> {
     db.busy_timeout(Duration::from_secs(2))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
+    let found: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found == 0 {
         db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;"
         ))?;
     }
     Ok(db)

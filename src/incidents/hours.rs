@@ -58,6 +58,13 @@ impl SchoolHours {
         self.timetable.holds_at(now, &self.zone)
     }
 
+    /// Two schools with the same mark have the same hours.
+    pub(super) fn mark(&self) -> String {
+        let words = format!("{:?} {:?}", self.zone, self.timetable);
+        let hash = blake3::hash(words.as_bytes()).to_hex();
+        hash.as_str().get(..16).unwrap_or_default().to_owned()
+    }
+
     /// Whether school is at some time of `date`.
     #[must_use]
     pub fn has_some_of(&self, date: Date) -> bool {

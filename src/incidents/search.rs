@@ -26,6 +26,8 @@ const LONGEST: usize = 255;
 pub struct Sought {
     /// In lower case.
     pub(super) text: String,
+    /// As a name of DNS has it.
+    pub(super) name: String,
     pub(super) devices: Vec<String>,
     pub(super) sight: Sight,
 }
@@ -43,6 +45,12 @@ impl Sought {
         let text = text.trim_end_matches('/').to_lowercase();
         let fits = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
         fits.then(|| Self {
+            // What is no whole name stays as it was typed.
+            name: if text.is_ascii() {
+                text.clone()
+            } else {
+                idna::domain_to_ascii(&text).unwrap_or_else(|_| text.clone())
+            },
             text,
             devices: Vec::new(),
             sight,
@@ -60,12 +68,6 @@ impl Sought {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Whether a row's name is what is looked for, by whoever may see it.
-    pub(super) fn is_name(&self, row: &Row) -> bool {
-        let hidden = self.sight == Sight::Guarded && row.is_mandatory();
-        !hidden && !row.is_various() && row.name.contains(&self.text)
     }
 
     /// Whether a device is.

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneName};
 
 use super::GroupIndex;
+use super::alerts::AlertRules;
 use super::decision::LogLevel;
 use super::group::{BlockedAnswer, Ech, Network, SafeSearch};
 use super::timetable::{SchoolYear, Timetable};
@@ -20,6 +21,7 @@ use crate::lists::category::{Category, CategorySet};
 use crate::lists::lookup::Scope;
 use crate::name::{Name, NameError};
 
+mod alerts;
 mod calendar;
 
 /// Longest id of a group or timetable.
@@ -46,6 +48,8 @@ pub struct PolicyDocument {
     pub groups: Vec<TypedGroup>,
     /// The exceptions, in the order of the file.
     pub exceptions: Vec<TypedException>,
+    /// Who is told of what.
+    pub alerts: Placed<AlertRules>,
 }
 
 /// Who must agree before a change that loosens acts.
@@ -136,10 +140,12 @@ impl PolicyDocument {
         });
         let year = calendar::year(&root);
         let timetables = calendar::timetables(&root, &year);
-        let groups = named(&root, "groups", "group")
+        let groups: Vec<TypedGroup> = named(&root, "groups", "group")
             .into_iter()
             .map(|(id, table)| group(id, table))
             .collect();
+        let ids: Vec<&str> = groups.iter().map(|group| &*group.id.value).collect();
+        let alerts = alerts::alerts(&root, &ids);
         let exceptions = root.tables("exceptions").into_iter();
         let exceptions = exceptions.filter_map(|e| exception(e, &zone)).collect();
         root.finish();
@@ -153,6 +159,7 @@ impl PolicyDocument {
             timetables,
             groups,
             exceptions,
+            alerts,
         };
         (typed, document.into_complaints())
     }

@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod alerts;
 pub mod canary;
 pub mod compile;
 pub mod decide;

@@ -174,6 +174,12 @@ impl Hours {
         }
         Ok(Self(Some((from, to))))
     }
+
+    /// From when to when; none: all day.
+    #[must_use]
+    pub fn times(self) -> Option<(Time, Time)> {
+        self.0
+    }
 }
 
 impl SchoolYear {

@@ -67,6 +67,8 @@ pub(super) struct Day {
     /// The greatest time in the file.
     last: i64,
     most_pages: u64,
+    /// By which it shows that another connection has changed the file.
+    seen: i64,
 }
 
 impl Day {
@@ -90,6 +92,7 @@ impl Day {
             words: Words::default(),
             last,
             most_pages,
+            seen: 0,
         })
     }
 
@@ -111,10 +114,16 @@ impl Day {
     /// Writes `rows`, oldest first, all or none.
     pub(super) fn write(&mut self, rows: &[Held]) -> rusqlite::Result<()> {
         let last = self.last;
+        let seen = &mut self.seen;
         let written = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .and_then(|tx| {
+                let version = tx.pragma_query_value(None, "data_version", |row| row.get(0))?;
+                if std::mem::replace(seen, version) != version {
+                    // Something has been erased, and its ids will be given to others.
+                    self.words = Words::default();
+                }
                 let last = insert_all(&tx, &mut self.words, last, rows)?;
                 tx.commit()?;
                 Ok(last)

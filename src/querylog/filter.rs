@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 
-use crate::lists::category::Category;
+use crate::lists::category::{Category, CategorySet};
 use crate::mac::Mac;
 use crate::policy::decision::{Layer, Verdict};
 
@@ -28,6 +28,8 @@ pub struct Filter {
     pub device: Option<String>,
     /// In this category, whether or not it decided.
     pub category: Option<Category>,
+    /// In any of these categories, or mandatory.
+    pub told: Option<CategorySet>,
     /// With this outcome.
     pub action: Option<Verdict>,
     /// Decided by this layer.
@@ -76,6 +78,15 @@ impl Filter {
                 category.id().to_owned().into(),
             );
         }
+        if let Some(told) = self.told {
+            let ids: Vec<String> = told.iter().map(|id| format!("\"{id}\"")).collect();
+            add(
+                "ruling IN (SELECT id FROM rulings WHERE layer = 'mandatory' OR EXISTS ( \
+             SELECT 1 FROM json_each($) AS told WHERE \
+             instr(' ' || categories || ' ' || category || ' ', ' ' || told.value || ' ')))",
+                format!("[{}]", ids.join(",")).into(),
+            );
+        }
         if let Some(action) = self.action {
             let condition = "+ruling IN (SELECT id FROM rulings WHERE action = $)";
             add(condition, action.id().to_owned().into());
@@ -97,7 +108,7 @@ impl Filter {
 }
 
 /// What a person may call a device by, and in which column that stands.
-fn device_key(device: &str) -> (&'static str, String) {
+pub(super) fn device_key(device: &str) -> (&'static str, String) {
     if let Ok(ip) = device.parse::<IpAddr>() {
         return (
             "ip = $ OR device = $ OR name = $",

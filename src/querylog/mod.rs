@@ -5,8 +5,9 @@
 //! (packed by `packed`, counted in a worker's `tally`, held to its `budget`, and
 //! at the end of a window put into its ring) → `writer` (one thread: drains,
 //! gathers in `spool`, writes) → `store` (one database a day in `day`, named
-//! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`).
-//! `retention` drops whole days.
+//! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`) and
+//! `day_file` (whoever looks at one day by number).
+//! `retention` drops whole days, `erase` one device's rows; a `hold` stops both.
 //!
 //! It must never delay an answer: a full ring, a full disk or a broken database
 //! costs rows, in a set order and counted, and nothing else.
@@ -23,10 +24,13 @@
 
 mod budget;
 pub mod day;
+pub mod day_file;
 pub mod days;
+pub mod erase;
 pub mod event;
 pub mod filter;
 pub mod health;
+pub mod hold;
 pub mod log;
 pub mod moment;
 mod packed;

@@ -8,17 +8,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use crate::policy::decision::{Layer, Verdict};
 
-use super::day::{APPLICATION, VERSION};
+use super::day_file::{connect, unreadable};
 use super::days::{self, Part};
 use super::filter::Filter;
 use super::row::{Row, reversed};
@@ -86,6 +85,19 @@ pub fn rows(folder: &Path, zone: &TimeZone, filter: Filter) -> io::Result<Rows> 
     })
 }
 
+/// The rows of one file that `filter` lets through, its times aside from the day
+/// it is named by: for those who follow the log, file by file.
+#[must_use]
+pub fn rows_of(part: Part, path: PathBuf, filter: Filter) -> Rows {
+    Rows {
+        left: filter.limit.unwrap_or(usize::MAX),
+        filter,
+        parts: VecDeque::from([(part, path)]),
+        open: None,
+        page: VecDeque::new(),
+    }
+}
+
 fn is_companion(path: &Path) -> bool {
     let name = path.to_string_lossy();
     ["-wal", "-shm", "-journal"]
@@ -124,7 +136,7 @@ impl Rows {
             return Some(Err(Unreadable { file, why }));
         }
         let opened = OpenDay::open(path, &self.filter);
-        Some(opened.map(|day| self.open = Some(day)))
+        Some(opened.map(|day| self.open = day))
     }
 
     fn next_page(&mut self, mut day: OpenDay) -> Result<(), Unreadable> {
@@ -141,42 +153,21 @@ impl Rows {
 }
 
 impl OpenDay {
-    fn open(path: PathBuf, filter: &Filter) -> Result<Self, Unreadable> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = || {
-            let db = Connection::open_with_flags(&path, flags)?;
-            db.busy_timeout(Duration::from_secs(1))?;
-            let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            let application: i32 = db.pragma_query_value(None, "application_id", |r| r.get(0))?;
-            Ok((db, version, application))
+    fn open(path: PathBuf, filter: &Filter) -> Result<Option<Self>, Unreadable> {
+        let Some(db) = connect(&path)? else {
+            return Ok(None);
         };
-        let (db, version, application) = opened().map_err(|e| unreadable(&path, &e))?;
-        // A file just begun has no schema yet, and no rows.
-        let empty = (version, application) == (0, 0);
-        if !empty && (version, application) != (VERSION, APPLICATION) {
-            return Err(Unreadable {
-                file: StoreError::name(&path),
-                why: format!("version {version} of the format is unknown"),
-            });
-        }
-        let (sql, values) = if empty {
-            (String::new(), Vec::new())
-        } else {
-            select(filter)
-        };
-        Ok(Self {
+        let (sql, values) = select(filter);
+        Ok(Some(Self {
             path,
             db,
             sql,
             values,
             last: None,
-        })
+        }))
     }
 
     fn read(&mut self, wanted: usize, newest_first: bool) -> rusqlite::Result<VecDeque<Row>> {
-        if self.sql.is_empty() {
-            return Ok(VecDeque::new());
-        }
         let (after, before) = match (self.last, newest_first) {
             (None, _) => (i64::MIN, i64::MAX),
             (Some(last), false) => (last, i64::MAX),
@@ -199,13 +190,6 @@ impl OpenDay {
     }
 }
 
-fn unreadable(path: &Path, error: &rusqlite::Error) -> Unreadable {
-    Unreadable {
-        file: StoreError::name(path),
-        why: error.to_string(),
-    }
-}
-
 /// The query, and the values behind its first three: after, before, limit.
 fn select(filter: &Filter) -> (String, Vec<Value>) {
     let (conditions, values) = filter.conditions(4);
@@ -219,6 +203,11 @@ fn select(filter: &Filter) -> (String, Vec<Value>) {
     (sql, values)
 }
 
+/// The query for the row of the time `?1`.
+pub(super) fn one() -> String {
+    format!("WITH wanted (time) AS (VALUES (?1)) {SELECT}")
+}
+
 /// What [`row`] reads, by number. Which rows are wanted is settled before, from
 /// an index alone where there is one; words are looked up for those only.
 const SELECT: &str = "
@@ -228,11 +217,11 @@ const SELECT: &str = "
         CROSS JOIN clients c ON c.id = l.client CROSS JOIN names n ON n.id = l.name
         CROSS JOIN rulings r ON r.id = l.ruling";
 
-fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+pub(super) fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let categories: String = columns.get(12)?;
     let ip: String = columns.get(7)?;
     let time: i64 = columns.get(0)?;
-    let action = known(columns, 9, &VERDICTS, Verdict::id)?;
+    let action = known(columns, 9, &Verdict::ALL, Verdict::id)?;
     Ok(Row {
         time: Timestamp::from_microsecond(time).map_err(|_| strange(0))?,
         time_trusted: columns.get(15)?,
@@ -253,13 +242,11 @@ fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-const VERDICTS: [Verdict; 3] = [Verdict::Allow, Verdict::Block, Verdict::Rewrite];
-
 fn text(columns: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Option<String>> {
     Ok(Some(columns.get::<_, String>(at)?).filter(|text| !text.is_empty()))
 }
 
-fn known<T: Copy>(
+pub(super) fn known<T: Copy>(
     columns: &rusqlite::Row<'_>,
     at: usize,
     all: &[T],

@@ -19,7 +19,7 @@ use crate::policy::decision::{Layer, Verdict};
 use super::row::{Row, VARIOUS};
 
 /// How long an incident lasts at most.
-const LENGTH: SignedDuration = SignedDuration::from_mins(5);
+pub const LENGTH: SignedDuration = SignedDuration::from_mins(5);
 
 /// What one device did with one domain for some minutes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Incident {
     fn add(&mut self, row: &Row) {
         self.count += row.count;
         self.last = self.last.max(row.time);
-        self.background &= is_background(row);
+        self.background &= is_background(row.layer, ids_of(row));
         self.categories.extend(row.category.iter().cloned());
         self.categories.extend(row.categories.iter().cloned());
         self.theme = self.gravest_theme();
@@ -131,12 +131,18 @@ impl Incident {
 /// A row is background only if everything it is listed for is: a tracker that
 /// is also a gambling site is a gambling site. A canary is asked for by the
 /// device, never by who sits before it.
-fn is_background(row: &Row) -> bool {
-    if row.layer == Layer::Canary {
+#[must_use]
+pub fn is_background<'c>(layer: Layer, categories: impl Iterator<Item = &'c str>) -> bool {
+    if layer == Layer::Canary {
         return true;
     }
-    let mut ids = row.category.iter().chain(&row.categories).peekable();
+    let mut ids = categories.peekable();
     ids.peek().is_some() && ids.all(|id| Category::named(id).is_some_and(Category::is_background))
+}
+
+fn ids_of(row: &Row) -> impl Iterator<Item = &str> {
+    let ids = row.category.iter().chain(&row.categories);
+    ids.map(String::as_str)
 }
 
 /// What an incident calls the device of a row.

@@ -11,7 +11,7 @@ use super::{
     LOCAL_TTL, Limits, Listen, Local, LocalRecord, LocalZone, MAX_OUTSTANDING, MAX_TTL, MIN_TTL,
     Mode, QUERIES_PER_SECOND, QueryLog, REFRESH_TIMEOUT, Rebinding, Refresh, STALE, Settings,
     TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_PIPELINE, THREADS, TLS_HANDSHAKES,
-    Tls, Upstream, UpstreamAddress, answers, dashboard, tls,
+    Tls, Upstream, UpstreamAddress, answers, channels, dashboard, tls,
 };
 use crate::devices::leases::Format;
 use crate::devices::leases::watch::LeaseFile;
@@ -86,6 +86,9 @@ impl Settings {
             refresh: read_refresh(section("refresh")),
             querylog: read_querylog(section("querylog")),
             dashboard: dashboard::read(section("dashboard")),
+            mail: channels::mail(section("mail")),
+            webhook: channels::webhook(section("webhook")),
+            syslog: channels::syslog(section("syslog")),
         };
         let recurses = settings.upstream.mode == Mode::Recurse;
         let asks = recurses || !settings.upstream.servers.is_empty();
@@ -357,7 +360,7 @@ pub(super) fn number<T: TryFrom<u64> + Default>(
 }
 
 /// A file; "" is none.
-fn file(table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
+pub(super) fn file(table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
     let file = table.string(key).map(|file| file.value);
     file.filter(|file| !file.is_empty()).map(PathBuf::from)
 }

@@ -67,14 +67,37 @@ log = "domains"
 
 /// A category and the names its list has.
 const LISTS: [(&str, &[&str]); 8] = [
-    ("self_harm", &["hurt-diary.example", "quiet-exit.example", "thin-goals.example"]),
-    ("extremism", &["pure-nation.example", "the-caliphate.example"]),
+    (
+        "self_harm",
+        &[
+            "hurt-diary.example",
+            "quiet-exit.example",
+            "thin-goals.example",
+        ],
+    ),
+    (
+        "extremism",
+        &["pure-nation.example", "the-caliphate.example"],
+    ),
     ("pornography", &["adult-tube.example", "xxx-clips.example"]),
-    ("gambling", &["bets.example", "casino.example", "slots4u.example"]),
+    (
+        "gambling",
+        &["bets.example", "casino.example", "slots4u.example"],
+    ),
     ("bypass", &["free-vpn.example", "proxy-hop.example"]),
-    ("games", &["blockworld.example", "xn--spiele-mit-bcher-m3b.example"]),
+    (
+        "games",
+        &["blockworld.example", "xn--bcherspiele-thb.example"],
+    ),
     ("social_media", &["chatter.example", "snapshare.example"]),
-    ("adverts", &["ads.trackers.example", "pixel.metrics.example", "banners.example"]),
+    (
+        "adverts",
+        &[
+            "ads.trackers.example",
+            "pixel.metrics.example",
+            "banners.example",
+        ],
+    ),
 ];
 
 /// Devices by group: the beginnings of ids and names, and how many there are.
@@ -121,7 +144,13 @@ pub(crate) fn plan() -> Plan {
     plan.devices = "id,name,mac,ip,group,owner,kind\n".to_owned();
     for (at, device) in devices().iter().enumerate() {
         let owner = ["A. Khan", "B. Owen", "C. Price", ""][at % 4];
-        let Device { id, name, group, mac, .. } = device;
+        let Device {
+            id,
+            name,
+            group,
+            mac,
+            ..
+        } = device;
         plan.devices += &format!("{id},{name},{mac},,{group},{owner},tablet\n");
     }
     let mut sources = String::new();
@@ -137,7 +166,8 @@ pub(crate) fn plan() -> Plan {
         "[[source]]\nid = \"test-illegal\"\ncategory = \"illegal\"\nclass = \"mandatory\"\n\
          match = \"subtree\"\nformat = \"urls\"\nfile = \"illegal.txt\"\nlicence = \"CC0-1.0\"\n"
     );
-    plan.files.push(("illegal.txt".to_owned(), format!("http://{MANDATORY}/\n")));
+    plan.files
+        .push(("illegal.txt".to_owned(), format!("http://{MANDATORY}/\n")));
     plan.files.push(("sources.toml".to_owned(), sources));
     plan.tables = "[dashboard]\n".to_owned();
     plan
@@ -147,6 +177,7 @@ pub(crate) fn plan() -> Plan {
 pub(crate) fn fortnight(plan: &Plan, now: Timestamp) -> Folder {
     // The server has served once: its policy has a number and its texts are kept.
     let folder = plan.start().stop();
+    has_served_since(&folder, now - SignedDuration::from_hours(24 * 30));
     let zone = TimeZone::get("Europe/London").unwrap();
     let mut log = Log::new(&folder, &zone);
     let today = now.to_zoned(zone.clone()).date();
@@ -156,12 +187,27 @@ pub(crate) fn fortnight(plan: &Plan, now: Timestamp) -> Folder {
         match back {
             0 => todays(&mut log, now),
             1 => yesterdays(&mut log, date),
-            2 | 5 | 8 => log.visit(at(&log.zone, date, 13, 5), TRIED, "bypass", "free-vpn.example", 3),
+            2 | 5 | 8 => log.visit(
+                at(&log.zone, date, 13, 5),
+                TRIED,
+                "bypass",
+                "free-vpn.example",
+                3,
+            ),
             _ => {}
         }
         log.write(now);
     }
     folder
+}
+
+/// Says in the record of what was in force that it was so since then.
+fn has_served_since(folder: &Folder, then: Timestamp) {
+    let path = folder.state().join("changes/activations.jsonl");
+    let line = std::fs::read_to_string(&path).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+    record["time"] = then.to_string().into();
+    std::fs::write(&path, format!("{record}\n")).unwrap();
 }
 
 /// What everybody does: adverts, games, chats, and lessons that are let through.
@@ -182,7 +228,14 @@ fn usual_day(log: &mut Log, date: Date, now: Timestamp) {
             72..74 => LISTS[3],
             74 => LISTS[2],
             75 => LISTS[4],
-            _ => ("", &["maps.lessons.example", "bbc-bitesize.example", "wiki.example"][..]),
+            _ => (
+                "",
+                &[
+                    "maps.lessons.example",
+                    "bbc-bitesize.example",
+                    "wiki.example",
+                ][..],
+            ),
         };
         let name = names[log.some(names.len())];
         let times = log.some(6) + 1;
@@ -197,10 +250,28 @@ fn yesterdays(log: &mut Log, date: Date) {
         (10, 21, "quiet-exit.example", 2),
         (14, 40, "forum.hurt-diary.example", 4),
     ] {
-        log.visit(at(&log.zone, date, hour, minute), TRIED, "self_harm", name, times);
+        log.visit(
+            at(&log.zone, date, hour, minute),
+            TRIED,
+            "self_harm",
+            name,
+            times,
+        );
     }
-    log.visit(at(&log.zone, date, 11, 3), "ipad-7a-03", "extremism", "pure-nation.example", 2);
-    log.visit(at(&log.zone, date, 21, 47), "lab2-05", "pornography", "adult-tube.example", 5);
+    log.visit(
+        at(&log.zone, date, 11, 3),
+        "ipad-7a-03",
+        "extremism",
+        "pure-nation.example",
+        2,
+    );
+    log.visit(
+        at(&log.zone, date, 21, 47),
+        "lab2-05",
+        "pornography",
+        "adult-tube.example",
+        5,
+    );
     log.mandatory(at(&log.zone, date, 12, 31), MANDATORY_DEVICE, MANDATORY);
 }
 

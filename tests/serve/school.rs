@@ -95,7 +95,7 @@ impl Plan {
             format!("tls = {at}\nhttps = {at}\nquic = {at}\nhttps3 = {at}\n[tls]\n{tls}\n")
         });
         let mut settings = format!(
-            "state_dir = \"state\"\n[listen]\ndns = [\"{listen}\"]\nmetrics = \"127.0.0.1:0\"\nthreads = 2\n{encrypted}\
+            "state_dir = \"state\"\n[listen]\ndns = [\"{listen}\"]\nmetrics = \"127.0.0.1:0\"\ndashboard = \"127.0.0.1:0\"\nthreads = 2\n{encrypted}\
              [upstream]\nservers = [{servers}]\n{upstream}\n"
         );
         let _ = writeln!(settings, "{}", self.tables);

@@ -28,7 +28,8 @@ fn demo() -> tempfile::TempDir {
         .replace("127.0.0.1:5353", "127.0.0.1:0")
         .replace("127.0.0.1:9153", "127.0.0.1:0")
         .replace("127.0.0.1:8853", "127.0.0.1:0")
-        .replace("127.0.0.1:8443", "127.0.0.1:0");
+        .replace("127.0.0.1:8443", "127.0.0.1:0")
+        .replace("127.0.0.1:8080", "127.0.0.1:0");
     // A closed port of this machine stands for a line that is down.
     std::fs::write(
         &settings,

@@ -8,7 +8,7 @@ use super::named;
 use crate::document::{Placed, Table};
 use crate::policy::timetable::{Dates, Hours, SchoolYear, Timetable, Weekdays};
 
-const DAYS: [(&str, Weekday); 7] = [
+pub(super) const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
     ("wed", Weekday::Wednesday),
@@ -97,7 +97,7 @@ fn days(table: &Table<'_>) -> Weekdays {
     days.iter().fold(Weekdays::NONE, |all, d| all.with(d.value))
 }
 
-fn hours(table: &Table<'_>) -> Hours {
+pub(super) fn hours(table: &Table<'_>) -> Hours {
     let [from, to] = ["from", "to"].map(|key| {
         let given = table.has(key);
         let time = table.parsed(key, |text| wall_time(text, key == "to"));
@@ -123,7 +123,7 @@ fn hours(table: &Table<'_>) -> Hours {
 }
 
 /// `08:45`. `24:00` may end a day.
-fn wall_time(text: &str, may_end: bool) -> Result<Time, String> {
+pub(super) fn wall_time(text: &str, may_end: bool) -> Result<Time, String> {
     if may_end && text == "24:00" {
         return Ok(Time::midnight());
     }

@@ -1,0 +1,162 @@
+//! Erasing what one device, or one person's devices, asked (R-73).
+//!
+//! A day that is held stays whole, and is named. Mandatory hits stay, and are
+//! counted. Everything else goes from the files of the log for good while the
+//! resolver answers on; what cannot be reached from here (backups, the pages'
+//! memory) is named, so that nobody believes more than is so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::incidents::casework::Casework;
+use crate::querylog::days::{self, Part};
+use crate::querylog::erase::{Erased, erase_day};
+use crate::record::Record;
+
+use super::holds::Locked;
+use super::subject::Subject;
+use super::{Actor, ReportError, reason};
+
+/// What became of an erasure.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// What went, over all days.
+    pub erased: Erased,
+    /// From how many days.
+    pub days: usize,
+    /// Days that are held and were left as they are.
+    pub held: Vec<Date>,
+    /// Days that could not be changed, and why.
+    pub failed: BTreeMap<Date, String>,
+    /// Notes about their incidents that are gone.
+    pub notes: u64,
+}
+
+impl Erasure {
+    /// Whether all that was asked for is gone.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.held.is_empty() && self.failed.is_empty()
+    }
+
+    /// What is told to who asked for it, a line each.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let Erased {
+            rows,
+            lookups,
+            kept,
+        } = self.erased;
+        let mut lines = vec![format!(
+            "{rows} rows ({lookups} look-ups) were erased from {} days, and {} notes about them.",
+            self.days, self.notes
+        )];
+        if kept > 0 {
+            lines.push(format!(
+                "{kept} rows of mandatory hits were kept: the police may ask for them, and \
+                 retention removes them in time."
+            ));
+        }
+        if !self.held.is_empty() {
+            let days: Vec<String> = self.held.iter().map(ToString::to_string).collect();
+            lines.push(format!(
+                "{} days are held and were left as they are: {}.",
+                self.held.len(),
+                days.join(", ")
+            ));
+        }
+        for (day, why) in &self.failed {
+            lines.push(format!("{day} was not erased: {why}"));
+        }
+        lines.push(
+            "Not reached from here: backups of the state folder, bundles and reports already \
+             taken out, alerts already sent, and what an open page still shows."
+                .to_owned(),
+        );
+        lines
+    }
+}
+
+/// Whose rows are erased, and up to when.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    /// Whose.
+    pub subject: &'r Subject,
+    /// Up to, not including, this instant; not in the future.
+    pub until: Timestamp,
+    /// Why.
+    pub why: &'r str,
+}
+
+/// Erases; the record has it before anything goes, and again what came of it.
+pub fn erase(
+    state_dir: &Path,
+    zone: &TimeZone,
+    request: Request<'_>,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Erasure, ReportError> {
+    let Request { subject, why, .. } = request;
+    let until = request.until.min(now);
+    let why = reason(why)?;
+    let locked = Locked::wait(state_dir)?;
+    let holds = locked.holds()?;
+    let record = Record::of_access(state_dir);
+    // The devices alone: the record must not become what was to be forgotten.
+    let deed = |what| {
+        let deed = actor.did(what).about("devices", subject.devices.clone());
+        deed.about("until", until.to_string())
+    };
+    record.add(deed("erasing").about("why", why), now)?;
+    let last = until.to_zoned(zone.clone()).date();
+    let mut erasure = Erasure::default();
+    for (part, path) in days::parts(locked.folder())? {
+        let date = part.date();
+        match part {
+            _ if date > last => {}
+            Part::Companion(_) => {}
+            _ if holds.cover(date) => erasure.held.push(date),
+            Part::SetAside(_) => {
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                let why = format!("{file} is damaged and cannot be searched; remove it by hand");
+                erasure.failed.insert(date, why);
+            }
+            Part::Rows(_) => match erase_day(locked.folder(), date, &subject.keys, until) {
+                Ok(day) => {
+                    erasure.erased.rows += day.rows;
+                    erasure.erased.lookups += day.lookups;
+                    erasure.erased.kept += day.kept;
+                    erasure.days += usize::from(day.rows > 0);
+                }
+                Err(error) => drop(erasure.failed.insert(date, error.to_string())),
+            },
+        }
+    }
+    erasure.held.dedup();
+    erasure.notes = notes(state_dir, zone, subject, until, &erasure.held)?;
+    let done = deed("erased")
+        .about("rows", erasure.erased.rows)
+        .about("kept_mandatory", erasure.erased.kept)
+        .about("notes", erasure.notes)
+        .about("held_days", erasure.held.len())
+        .about("failed_days", erasure.failed.len());
+    record.add(done, now)?;
+    Ok(erasure)
+}
+
+/// Removes what was noted about their incidents on days that are not held.
+fn notes(
+    state_dir: &Path,
+    zone: &TimeZone,
+    subject: &Subject,
+    until: Timestamp,
+    held: &[Date],
+) -> Result<u64, ReportError> {
+    let free = |at: Timestamp| !held.contains(&at.to_zoned(zone.clone()).date());
+    let erased = Casework::of(state_dir).erase(&subject.keys, until, free);
+    erased.map_err(|error| ReportError::Refused(format!("the notes were not erased: {error}")))
+}

@@ -98,7 +98,7 @@ impl Asker<'_> {
         search("a part of some names", &|random| {
             ["kan", "bel", "zor", "mip"][random.below(4)].to_owned()
         });
-        search("a name of one day", &|random| {
+        search("a whole name", &|random| {
             rare[random.below(rare.len())].clone()
         });
         search("what is not there", &|random| {
@@ -150,7 +150,7 @@ impl Asker<'_> {
         });
     }
 
-    /// Names with a label of their own.
+    /// Whole names, mostly with a label that nobody has seen before.
     fn rare_names(&mut self) -> Vec<String> {
         let mut names = Vec::new();
         while names.len() < 20 {

@@ -110,7 +110,6 @@ fn write<T: 'static>(
     }
 }
 
-/// Who may see how the machine fares.
 /// Who may see how the machine fares, which devices there are and what holds for
 /// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];

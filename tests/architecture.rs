@@ -121,6 +121,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "alerts",
         &[
+            "changes/activation",
+            "changes/kept",
             "incidents",
             "lists/category",
             "lists/durable",

@@ -15,6 +15,7 @@ mod decisions;
 mod demo_lists;
 mod devices;
 mod encrypted;
+mod incidents;
 mod lists;
 mod packets;
 mod privacy;

@@ -94,7 +94,7 @@ impl Alerts {
 
     /// Begins to watch and to send.
     pub fn watch(&self) -> Result<Watch, WatchError> {
-        Watch::start(Arc::clone(&self.school))
+        Watch::start(&self.school)
     }
 
     /// The school whose alerts they are.

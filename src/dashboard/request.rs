@@ -227,7 +227,7 @@ fn explained(app: &App, request: &Request, now: Timestamp) -> Option<Explanation
         ip: None,
         local: false,
     };
-    Some(explain(&in_force.policy, &question, now))
+    Some(explain(in_force.policy(), &question, now))
 }
 
 fn voices(app: &App, visitor: &Visitor, file: &File) -> Markup {

@@ -13,6 +13,7 @@ mod configuration;
 mod dashboard;
 mod decisions;
 mod demo_lists;
+mod deploy;
 mod devices;
 mod encrypted;
 mod incidents;

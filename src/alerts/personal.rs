@@ -50,7 +50,11 @@ pub fn about(state_dir: &Path, devices: &[String]) -> Result<Vec<Told>, StoreErr
                 raised: Timestamp::from_microsecond(row.get(0)?).unwrap_or_default(),
                 title: row.get(1)?,
                 theme: row.get(2)?,
-                domain: if mandatory { WITHHELD.to_owned() } else { domain },
+                domain: if mandatory {
+                    WITHHELD.to_owned()
+                } else {
+                    domain
+                },
                 count: row.get(4)?,
                 acknowledged_by: row.get(5)?,
             })

@@ -251,7 +251,7 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
                 legend { "What should happen?" }
                 @for (wish, words) in [(Wish::Unblock, "Open it"), (Wish::Block, "Block it")] {
                     @let chosen = sent.wish == wish.id() || (sent.wish.is_empty() && wish == Wish::Unblock);
-                    label { input type="radio" name="wish" value=(wish.id()) checked[chosen] required; " " (words) }
+                    div { label { input type="radio" name="wish" value=(wish.id()) checked[chosen] required; " " (words) } }
                 }
             }
             @if let Some(in_force) = in_force { (groups(&in_force, sent, from)) }

@@ -279,11 +279,15 @@ fn about(app: &App, in_force: Option<&Present>, client: IpAddr, now: Timestamp) 
         @match in_force {
             Some(in_force) => {
                 @let asker = in_force.asker(client, now);
-                p class="ok" { "The filter is working." }
+                @if in_force.policy().number == 0 {
+                    p class="warn" { "The filter's rules are ready, but have not been in force yet." }
+                } @else {
+                    p class="ok" { "The filter's rules are in force." }
+                }
                 dl {
                     div { dt { "This device is in the group" }
                         dd { (shown::words(in_force.group(asker.group))) } }
-                    div { dt { "Rules in force" } dd { "number " (in_force.policy().number) } }
+                    div { dt { "Rules" } dd { "number " (in_force.policy().number) } }
                     div { dt { "Lists of" }
                         dd { (shown::time(in_force.policy().not_before, &in_force.policy().zone)) } }
                 }

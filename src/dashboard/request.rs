@@ -300,7 +300,7 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
             fieldset {
                 legend { "What becomes of it?" }
                 @for (outcome, words) in outcomes {
-                    label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) }
+                    div { label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) } }
                 }
             }
             p {

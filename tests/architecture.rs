@@ -139,6 +139,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "reports",
         &[
+            // Of the alerts only what they hold about one device.
+            "alerts/personal",
             "configuration",
             "changes/activation",
             "changes/kept",
@@ -150,7 +152,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "policy",
             "querylog",
             "record",
+            "requests",
             "settings",
+            "status",
         ],
     ),
 ];

@@ -35,6 +35,7 @@ pub mod held;
 mod mail;
 pub mod message;
 pub mod outbox;
+pub mod personal;
 mod post;
 mod rules;
 pub mod store;

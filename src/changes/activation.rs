@@ -15,7 +15,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -26,8 +25,8 @@ use crate::document::Complaint;
 use crate::lists::durable;
 use crate::lists::load::{self, LoadError};
 use crate::lists::lookup::Lists;
+use crate::policy::Policy;
 use crate::policy::compile::Live;
-use crate::policy::{Policy, canary, safe_search};
 
 /// The record, one JSON object a line.
 pub(super) const RECORD: &str = "activations.jsonl";
@@ -250,32 +249,6 @@ pub fn last_record(state_dir: &Path) -> io::Result<Option<Record>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(durable::naming(&path, &error)),
     }
-}
-
-/// The texts that `record` was made of, as they were kept. Versions that had no
-/// table of their own took the shipped one, and so does this.
-pub fn texts_of(state_dir: &Path, record: &Record) -> io::Result<PolicyTexts> {
-    let texts = folder(state_dir).join(TEXTS);
-    let text = |hash: &str, shipped: &str| {
-        if hash.is_empty() {
-            return Ok(shipped.to_owned());
-        }
-        let path = texts.join(hash);
-        fs::read_to_string(&path).map_err(|error| durable::naming(&path, &error))
-    };
-    Ok(PolicyTexts {
-        policy: text(&record.policy, "")?,
-        devices: text(&record.devices, "")?,
-        canaries: text(&record.canaries, canary::SHIPPED)?,
-        safe_search: text(&record.safe_search, safe_search::SHIPPED)?,
-    })
-}
-
-/// When there was last an activation; it tells whether to look again.
-#[must_use]
-pub fn recorded_at(state_dir: &Path) -> Option<SystemTime> {
-    let record = folder(state_dir).join(RECORD);
-    fs::metadata(record).ok()?.modified().ok()
 }
 
 pub(super) fn folder(state_dir: &Path) -> PathBuf {

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::app::App;
 use super::page::{csrf, page, plain};
 use super::shown;
-use super::standing::InForce;
+use super::standing::Present;
 use super::visitor::Visitor;
 use crate::requests::{
     Asking, LONGEST_LINE, LONGEST_TEXT, Line, NotTaken, Received, Site, Text, Voice, Wish,
@@ -148,7 +148,7 @@ pub(super) async fn take(app: &Arc<App>, sent: Sent, from: &Sender) -> Shown {
     }
 }
 
-fn read(sent: &Sent, from: &Sender, in_force: &InForce, now: Timestamp) -> Result<Asking, String> {
+fn read(sent: &Sent, from: &Sender, in_force: &Present, now: Timestamp) -> Result<Asking, String> {
     let Ok(Site(site)) = Site::new(&sent.site) else {
         return Err("Write the name of a site, such as www.example.org.".to_owned());
     };
@@ -251,7 +251,7 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
                 legend { "What should happen?" }
                 @for (wish, words) in [(Wish::Unblock, "Open it"), (Wish::Block, "Block it")] {
                     @let chosen = sent.wish == wish.id() || (sent.wish.is_empty() && wish == Wish::Unblock);
-                    label { input type="radio" name="wish" value=(wish.id()) checked[chosen] required; " " (words) }
+                    div { label { input type="radio" name="wish" value=(wish.id()) checked[chosen] required; " " (words) } }
                 }
             }
             @if let Some(in_force) = in_force { (groups(&in_force, sent, from)) }
@@ -281,7 +281,7 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
     }
 }
 
-fn groups(in_force: &InForce, sent: &Sent, from: &Sender) -> Markup {
+fn groups(in_force: &Present, sent: &Sent, from: &Sender) -> Markup {
     let own = in_force.asker(from.address, Timestamp::now()).group;
     let chosen = in_force.group_named(&sent.group).unwrap_or(own);
     let chosen = in_force.group(chosen);
@@ -289,7 +289,7 @@ fn groups(in_force: &InForce, sent: &Sent, from: &Sender) -> Markup {
         p {
             label for="group" { "For which group?" }
             select id="group" name="group" {
-                @for group in in_force.policy.groups.iter().filter(|group| group.enabled) {
+                @for group in in_force.policy().groups.iter().filter(|group| group.enabled) {
                     option value=(group.id) selected[*group.id == *chosen] { (group.id) }
                 }
             }

@@ -32,7 +32,7 @@ use super::asking::{self, LONGEST_FORM, Sender, Sent, Shown};
 use super::page::{alone, style_digest};
 use super::protection::is_own_form;
 use super::shown;
-use super::standing::InForce;
+use super::standing::Present;
 use crate::lists::category::Category;
 use crate::name::Name;
 use crate::policy::decision::{Layer, Verdict};
@@ -164,7 +164,7 @@ fn host(app: &App, request: &Request) -> Host {
     }
 }
 
-fn why(in_force: &InForce, client: IpAddr, site: &Name, now: Timestamp) -> Why {
+fn why(in_force: &Present, client: IpAddr, site: &Name, now: Timestamp) -> Why {
     let asker = in_force.asker(client, now);
     let decision = in_force.decide(asker, site.as_ref(), now);
     if decision.verdict != Verdict::Block {
@@ -174,7 +174,7 @@ fn why(in_force: &InForce, client: IpAddr, site: &Name, now: Timestamp) -> Why {
         (Layer::Mandatory, _) => Why::Mandatory,
         (_, Some(category)) if category.is_illegal() => Why::Mandatory,
         (Layer::Category, Some(category)) => {
-            let group = in_force.policy.group(asker.group);
+            let group = in_force.policy().group(asker.group);
             Why::Category(category, group.is_none_or(|g| g.block.has(category)))
         }
         _ => Why::School,
@@ -183,7 +183,7 @@ fn why(in_force: &InForce, client: IpAddr, site: &Name, now: Timestamp) -> Why {
 
 fn blocked(
     app: &App,
-    in_force: Option<&InForce>,
+    in_force: Option<&Present>,
     reached: Reached,
     site: &Name,
     now: Timestamp,
@@ -271,7 +271,7 @@ fn notice(app: &App) -> Markup {
 }
 
 /// What this filter is, for whoever comes by its own name.
-fn about(app: &App, in_force: Option<&InForce>, client: IpAddr, now: Timestamp) -> Shown {
+fn about(app: &App, in_force: Option<&Present>, client: IpAddr, now: Timestamp) -> Shown {
     let info = &app.settings().answers.info_url;
     let body = html! {
         p { "This school filters the internet, as schools in the UK must, to keep children from "
@@ -279,13 +279,17 @@ fn about(app: &App, in_force: Option<&InForce>, client: IpAddr, now: Timestamp) 
         @match in_force {
             Some(in_force) => {
                 @let asker = in_force.asker(client, now);
-                p class="ok" { "The filter is working." }
+                @if in_force.policy().number == 0 {
+                    p class="warn" { "The filter's rules are ready, but have not been in force yet." }
+                } @else {
+                    p class="ok" { "The filter's rules are in force." }
+                }
                 dl {
                     div { dt { "This device is in the group" }
                         dd { (shown::words(in_force.group(asker.group))) } }
-                    div { dt { "Rules in force" } dd { "number " (in_force.policy.number) } }
+                    div { dt { "Rules" } dd { "number " (in_force.policy().number) } }
                     div { dt { "Lists of" }
-                        dd { (shown::time(in_force.policy.not_before, &in_force.policy.zone)) } }
+                        dd { (shown::time(in_force.policy().not_before, &in_force.policy().zone)) } }
                 }
             }
             None => p class="warn" { "The filter is not ready yet." },

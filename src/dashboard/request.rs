@@ -227,7 +227,7 @@ fn explained(app: &App, request: &Request, now: Timestamp) -> Option<Explanation
         ip: None,
         local: false,
     };
-    Some(explain(&in_force.policy, &question, now))
+    Some(explain(in_force.policy(), &question, now))
 }
 
 fn voices(app: &App, visitor: &Visitor, file: &File) -> Markup {
@@ -300,7 +300,7 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
             fieldset {
                 legend { "What becomes of it?" }
                 @for (outcome, words) in outcomes {
-                    label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) }
+                    div { label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) } }
                 }
             }
             p {

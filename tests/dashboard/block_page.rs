@@ -149,7 +149,7 @@ fn by_its_own_name_it_says_what_the_filter_is() {
         assert_eq!(page.status, 200, "{host}");
         for words in [
             "You are monitored",
-            "The filter is working",
+            "The filter's rules",
             "pupil",
             "183 days",
         ] {

@@ -82,7 +82,7 @@ impl Pages {
         // The policy in force is read in the background.
         eventually("the policy", || {
             let page = running.ask("127.0.0.1", "GET", "127.0.0.1", "/", "");
-            page.body.contains("The filter is working").then_some(())
+            page.body.contains("The filter's rules").then_some(())
         });
         running
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom: a module (with all below it, unless a longer row speaks of
 /// it) and what else of ours it may name. Its own folder it may always use, and
 /// everybody `name` and `mac`. Whoever has no row assembles, and may use all.
-const MAY_USE: [(&str, &[&str]); 36] = [
+const MAY_USE: [(&str, &[&str]); 37] = [
     ("name", &[]),
     ("mac", &[]),
     ("document", &[]),

@@ -18,12 +18,25 @@ use crate::serve::{has, within};
 
 /// What no number may be told apart by: everything but these.
 const LABELS: [&str; 13] = [
-    "__name__", "category", "group", "instance", "job", "kind", "layer", "rcode", "result",
-    "server", "transport", "verdict", "alertname",
+    "__name__",
+    "category",
+    "group",
+    "instance",
+    "job",
+    "kind",
+    "layer",
+    "rcode",
+    "result",
+    "server",
+    "transport",
+    "verdict",
+    "alertname",
 ];
 
 fn deploy(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(path)
 }
 
 #[test]
@@ -46,8 +59,12 @@ fn the_rules_are_right_and_speak_when_they_must() {
     // None is without its test.
     let rules = fs::read_to_string(deploy("prometheus/rules.yml")).unwrap();
     let tests = fs::read_to_string(deploy("prometheus/rules_test.yml")).unwrap();
-    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
-    let untested: Vec<_> = alerts.filter(|a| !tests.contains(&format!("alertname: {a}\n"))).collect();
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let untested: Vec<_> = alerts
+        .filter(|a| !tests.contains(&format!("alertname: {a}\n")))
+        .collect();
     assert_eq!(untested, Vec::<&str>::new());
 }
 
@@ -85,7 +102,12 @@ fn each_query_of_the_boards_and_rules_finds_what_a_real_server_told() {
         .collect();
     assert!(pending.len() > 50, "{}", pending.len());
     within(Duration::from_secs(60), "an answer to each query", || {
-        for name in ["bets.example", "hurt.example", "vile-things.example", "www.example"] {
+        for name in [
+            "bets.example",
+            "hurt.example",
+            "vile-things.example",
+            "www.example",
+        ] {
             school.ask(name);
         }
         school.ask(&format!("fresh{traffic}.example"));
@@ -106,7 +128,10 @@ fn each_query_of_the_boards_and_rules_finds_what_a_real_server_told() {
     });
     let rules = prometheus.get("/api/v1/rules");
     let groups = rules["data"]["groups"].as_array().unwrap();
-    let all: Vec<&Value> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).collect();
+    let all: Vec<&Value> = groups
+        .iter()
+        .flat_map(|g| g["rules"].as_array().unwrap())
+        .collect();
     assert!(all.len() > 20, "{rules}");
     for rule in all {
         assert_eq!(rule["health"], "ok", "{rule}");
@@ -116,7 +141,10 @@ fn each_query_of_the_boards_and_rules_finds_what_a_real_server_told() {
     let labels = prometheus.get("/api/v1/labels");
     let labels = labels["data"].as_array().unwrap().iter();
     let labels: BTreeSet<&str> = labels.map(|label| label.as_str().unwrap()).collect();
-    let known: BTreeSet<&str> = LABELS.into_iter().chain(["alertstate", "severity"]).collect();
+    let known: BTreeSet<&str> = LABELS
+        .into_iter()
+        .chain(["alertstate", "severity"])
+        .collect();
     assert!(labels.is_subset(&known), "{labels:?}");
 }
 
@@ -133,8 +161,10 @@ fn plan(upstream: SocketAddr) -> Plan {
     let sources = fs::read_to_string(folder.path().join("sources.toml")).unwrap();
     let hurt = "[[source]]\nid = \"hurt\"\ncategory = \"self_harm\"\nformat = \"domains\"\n\
         match = \"subtree\"\nfile = \"hurt.txt\"\nlicence = \"CC0-1.0\"\n";
-    plan.files.push(("sources.toml".to_owned(), format!("{sources}{hurt}")));
-    plan.files.push(("hurt.txt".to_owned(), "hurt.example\n".to_owned()));
+    plan.files
+        .push(("sources.toml".to_owned(), format!("{sources}{hurt}")));
+    plan.files
+        .push(("hurt.txt".to_owned(), "hurt.example\n".to_owned()));
     plan
 }
 
@@ -150,10 +180,15 @@ fn boards() -> Vec<(String, Value)> {
 /// The queries of a board, with what Grafana would put in.
 fn queries(board: &Value) -> Vec<String> {
     let panels = board["panels"].as_array().unwrap();
-    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap());
     let exprs = targets.map(|target| target["expr"].as_str().unwrap());
     exprs
-        .map(|expr| expr.replace("$__rate_interval", "20s").replace("$__range", "1h"))
+        .map(|expr| {
+            expr.replace("$__rate_interval", "20s")
+                .replace("$__range", "1h")
+        })
         .collect()
 }
 

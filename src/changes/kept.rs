@@ -7,7 +7,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 use crate::configuration::PolicyTexts;
 use crate::lists::durable;
@@ -27,13 +26,6 @@ pub fn activation(state_dir: &Path, number: u64) -> io::Result<Option<Record>> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Record>(line).ok());
     Ok(records.find(|record| record.number == number))
-}
-
-/// When there was last an activation; it tells whether to look again.
-#[must_use]
-pub fn changed(state_dir: &Path) -> Option<SystemTime> {
-    let record = folder(state_dir).join(RECORD);
-    fs::metadata(record).ok()?.modified().ok()
 }
 
 /// What the policy of an activation was made of, if all of it is kept.

@@ -114,7 +114,6 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
             file.display()
         )?;
     }
-    writeln!(out, "pages on http://{}", listener.local_addr()?)?;
     if let Some(address) = plain_http::start(&app).await? {
         writeln!(out, "block page on http://{address}")?;
     }

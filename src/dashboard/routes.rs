@@ -14,14 +14,14 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
 use super::accounts;
+use super::alerts;
 use super::app::App;
 use super::asking;
+use super::channels;
 use super::devices;
 use super::evidence;
 use super::groups;
 use super::guard;
-use super::alerts;
-use super::channels;
 use super::health;
 use super::holds;
 use super::lists;

@@ -85,7 +85,7 @@ impl Configuration {
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
             pages_without_address(settings, document, &mut complaints);
-            nobody_to_fall_back_on(settings, document, &mut complaints, &mut warnings);
+            nobody_to_fall_back_on(settings, document, &mut complaints);
             warnings.extend(compile::warnings(document));
         }
         if let (Some(settings), Some((_, devices))) = (&settings, &document) {
@@ -399,7 +399,6 @@ fn nobody_to_fall_back_on(
     settings: &Settings,
     document: &PolicyDocument,
     wrong: &mut Vec<Complaint>,
-    odd: &mut Vec<Complaint>,
 ) {
     let (rules, place) = (&document.alerts.value, &document.alerts.place);
     if settings.has_channel() && rules.fallback.is_none() {
@@ -408,14 +407,6 @@ fn nobody_to_fall_back_on(
                        who is told where nobody else can be";
         wrong.push(Complaint {
             place,
-            message: message.to_owned(),
-        });
-    }
-    if settings.mail.is_none() && !rules.everybody().is_empty() {
-        let message = "[alerts] has addresses, but [mail] in schoolgate.toml names no server: \
-                       nobody gets an e-mail";
-        odd.push(Complaint {
-            place: place.clone(),
             message: message.to_owned(),
         });
     }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::querylog::health::Report;
 
 mod client;
+mod findings;
 pub mod health;
 
 /// What came of asking the resolver how it fares.

@@ -163,13 +163,15 @@ fn what_two_files_must_agree_on_is_checked() {
         [groups.all]\nanswer = \"page\"\n[groups.staff]\n[groups.pupil]\n\
         [[exceptions]]\nname = \"a.example\"\nverdict = \"deny\"\nreason = \"r\"\n\
         devices = [\"ipad-03\"]\n";
-    let settings = "[local]\nzones = [{ name = \"lan\", file = \"lan.zone\" }]\n";
+    let settings = "[local]\nzones = [{ name = \"lan\", file = \"lan.zone\" }]\n\
+        [mail]\nserver = \"mail.school.example\"\nfrom = \"f@school.example\"\n";
     let folder = folder(&[("policy.toml", policy), ("schoolgate.toml", settings)]);
     let expected = "\
+policy.toml: alerts leave this machine, and [alerts] needs `fallback`: the address of who is told where nobody else can be
 policy.toml:5: group \"all\" answers with a page, but `answers.page_addresses` in schoolgate.toml is empty
 policy.toml:12: there is no device \"ipad-03\"; did you mean \"ipad-01\"?
 schoolgate.toml: there is no file DIR/lan.zone
-DIR: 3 mistakes
+DIR: 4 mistakes
 ";
     assert_eq!(said(folder.path()), (expected.to_owned(), 1));
 }

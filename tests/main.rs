@@ -16,6 +16,7 @@ mod demo_lists;
 mod deploy;
 mod devices;
 mod encrypted;
+mod incidents;
 mod lists;
 mod packets;
 mod privacy;

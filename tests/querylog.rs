@@ -28,44 +28,46 @@ mod reading;
 const RING: usize = 1 << 16;
 
 /// A log in a fresh folder, with one worker.
-struct Bench {
-    state: TempDir,
-    recorder: Recorder,
-    writer: Writer,
+pub(crate) struct Bench {
+    pub(crate) state: TempDir,
+    pub(crate) recorder: Recorder,
+    pub(crate) writer: Writer,
 }
 
 /// What a test varies of an event.
 #[derive(Clone)]
-struct Asked {
-    at: Timestamp,
-    device: &'static str,
-    device_name: &'static str,
-    ip: &'static str,
-    name: String,
-    action: Verdict,
-    layer: Layer,
-    category: &'static str,
-    level: LogLevel,
+pub(crate) struct Asked {
+    pub(crate) at: Timestamp,
+    pub(crate) device: &'static str,
+    pub(crate) device_name: &'static str,
+    pub(crate) ip: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) name: String,
+    pub(crate) action: Verdict,
+    pub(crate) layer: Layer,
+    pub(crate) category: &'static str,
+    pub(crate) level: LogLevel,
 }
 
-fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
 }
 
-fn london() -> TimeZone {
+pub(crate) fn london() -> TimeZone {
     TimeZone::get("Europe/London").unwrap()
 }
 
-fn later(seconds: i64) -> Timestamp {
+pub(crate) fn later(seconds: i64) -> Timestamp {
     noon() + SignedDuration::from_secs(seconds)
 }
 
-fn blocked(name: &str) -> Asked {
+pub(crate) fn blocked(name: &str) -> Asked {
     Asked {
         at: noon(),
         device: "ipad-7",
         device_name: "iPad 7",
         ip: "10.1.0.7",
+        group: "pupils",
         name: name.to_owned(),
         action: Verdict::Block,
         layer: Layer::Category,
@@ -74,7 +76,7 @@ fn blocked(name: &str) -> Asked {
     }
 }
 
-fn allowed(name: &str, level: LogLevel) -> Asked {
+pub(crate) fn allowed(name: &str, level: LogLevel) -> Asked {
     Asked {
         action: Verdict::Allow,
         layer: Layer::Allow,
@@ -84,7 +86,7 @@ fn allowed(name: &str, level: LogLevel) -> Asked {
     }
 }
 
-fn mandatory(name: &str) -> Asked {
+pub(crate) fn mandatory(name: &str) -> Asked {
     Asked {
         layer: Layer::Mandatory,
         category: "terrorism",
@@ -102,7 +104,7 @@ fn record(recorder: &mut Recorder, asked: &Asked, now: u64) {
         device_name: Some(asked.device_name),
         mac: Some("00:1a:2b:3c:4d:5e".parse().unwrap()),
         ip: asked.ip.parse::<IpAddr>().unwrap(),
-        group: "pupils",
+        group: asked.group,
         name: name.as_ref(),
         rtype: 1,
         action: asked.action,
@@ -117,11 +119,11 @@ fn record(recorder: &mut Recorder, asked: &Asked, now: u64) {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(RING, |_| ())
     }
 
-    fn with(ring: usize, adjust: impl Fn(&mut Settings)) -> Self {
+    pub(crate) fn with(ring: usize, adjust: impl Fn(&mut Settings)) -> Self {
         let state = TempDir::new().unwrap();
         let (recorder, outlet) = recorder(ring);
         let mut settings = Settings::new(state.path().join("querylog"), london());
@@ -134,15 +136,15 @@ impl Bench {
         }
     }
 
-    fn folder(&self) -> std::path::PathBuf {
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
         self.state.path().join("querylog")
     }
 
-    fn record(&mut self, asked: &Asked) {
+    pub(crate) fn record(&mut self, asked: &Asked) {
         record(&mut self.recorder, asked, 0);
     }
 
-    fn write(&mut self, all: &[Asked]) {
+    pub(crate) fn write(&mut self, all: &[Asked]) {
         for asked in all {
             self.record(asked);
         }
@@ -150,17 +152,17 @@ impl Bench {
     }
 
     /// What a worker does at the end of its windows, and then the writer.
-    fn flush(&mut self, now: Timestamp) {
+    pub(crate) fn flush(&mut self, now: Timestamp) {
         self.recorder.flush();
         self.writer.flush(now);
     }
 
-    fn rows(&self, filter: Filter) -> Vec<Row> {
+    pub(crate) fn rows(&self, filter: Filter) -> Vec<Row> {
         read_all(&self.folder(), filter).0
     }
 }
 
-fn read_all(folder: &Path, filter: Filter) -> (Vec<Row>, Vec<String>) {
+pub(crate) fn read_all(folder: &Path, filter: Filter) -> (Vec<Row>, Vec<String>) {
     let (mut found, mut warnings) = (Vec::new(), Vec::new());
     for row in rows(folder, &london(), filter).unwrap() {
         match row {

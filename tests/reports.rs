@@ -14,6 +14,7 @@ mod bundles;
 mod erasing;
 mod holding;
 mod numbers;
+mod paging;
 
 fn london() -> TimeZone {
     TimeZone::get("Europe/London").unwrap()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) mod namespaces;
 pub(crate) mod peer;
 pub(crate) mod school;
-mod secured;
+pub(crate) mod secured;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 

@@ -179,7 +179,7 @@ impl School {
         );
         let mut random = Random(mix(start.as_second().unsigned_abs()));
         let (mut at, mut written) = (start, 0);
-        let step = SignedDuration::from_micros(1_000_000 / rate as i64);
+        let step = SignedDuration::from_micros(i64::try_from(1_000_000 / rate).unwrap_or(1));
         while wait() {
             let mut some = self.day(rate / 4, true, &mut random);
             some.truncate((rate / 4).max(1));
@@ -215,7 +215,7 @@ impl School {
                     },
                 });
             };
-            for _ in 0..1 + random.below(8) {
+            for _ in 0..=random.below(8) {
                 let later = at + random.below(200_000);
                 add(later, site, random);
                 if matches!(site, Site::Usual(_)) && random.below(5) == 0 {
@@ -356,8 +356,8 @@ fn is_school_day(date: Date) -> bool {
 
 /// A millisecond of a day, mostly of lessons.
 fn moment(lessons: bool, random: &mut Random) -> usize {
-    match lessons {
-        true => 8 * 3_600_000 + 1_800_000 + random.below(7 * 3_600_000),
-        false => random.below(86_000_000),
+    if lessons {
+        return 8 * 3_600_000 + 1_800_000 + random.below(7 * 3_600_000);
     }
+    random.below(86_000_000)
 }

@@ -44,13 +44,12 @@ impl Watcher {
     pub(super) fn begin(state_dir: &Path, db: &Connection) -> Result<Self, StoreError> {
         let record = Record::of_access(state_dir);
         let known = store::note(db, READ)?.and_then(|text| text.parse().ok());
-        let read = match known {
-            Some(read) => read,
-            None => {
-                let length = record.length()?;
-                store::set_note(db, READ, &length.to_string())?;
-                length
-            }
+        let read = if let Some(read) = known {
+            read
+        } else {
+            let length = record.length()?;
+            store::set_note(db, READ, &length.to_string())?;
+            length
         };
         Ok(Self {
             state_dir: state_dir.to_owned(),

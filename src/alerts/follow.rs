@@ -60,6 +60,13 @@ struct Day {
     changed: bool,
 }
 
+/// How much of a file is to be read.
+enum Look {
+    NotNow,
+    Whole,
+    From(Timestamp),
+}
+
 /// What is new.
 #[derive(Default)]
 pub(super) struct Fresh {
@@ -123,8 +130,10 @@ impl Follower {
                     ..Day::default()
                 }
             });
-            let Some(since) = day.since(signature, now) else {
-                continue;
+            let since = match day.look(signature, now) {
+                Look::NotNow => continue,
+                Look::Whole => None,
+                Look::From(since) => Some(since),
             };
             let filter = Filter {
                 since,
@@ -202,23 +211,22 @@ impl Follower {
 }
 
 impl Day {
-    /// From when on it is to be read: `Some(None)` is all of it, none is not now.
-    fn since(&self, signature: Signature, now: Timestamp) -> Option<Option<Timestamp>> {
+    fn look(&self, signature: Signature, now: Timestamp) -> Look {
         let Some(known) = self.signature else {
-            return Some(None);
+            return Look::Whole;
         };
         let rested = self
             .whole
             .is_none_or(|whole| now < whole || now.duration_since(whole) >= WHOLE);
         if known == signature && !(self.changed && rested) {
-            return None;
+            return Look::NotNow;
         }
         if rested {
-            return Some(None);
+            return Look::Whole;
         }
         // A clock that went ahead for a while must not hide what comes now.
         let newest = self.newest.map_or(now, |newest| newest.min(now));
-        Some(newest.checked_sub(OVERLAP).ok())
+        newest.checked_sub(OVERLAP).map_or(Look::Whole, Look::From)
     }
 
     fn read(

@@ -123,6 +123,5 @@ pub(super) fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    text.truncate(text.floor_char_boundary(500));
-    text
+    text.chars().take(500).collect()
 }

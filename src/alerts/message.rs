@@ -90,15 +90,15 @@ impl Message {
         if alert.mandatory {
             whole.push_str(MANDATORY);
         }
-        let link = link(head.url, &format!("alerts/{number}"));
-        whole.push_str(&read_more(&link, head.school));
+        let page = link(head.url, &format!("alerts/{number}"));
+        whole.push_str(&read_more(&page, head.school));
         Self {
             kind: alert.kind.id().to_owned(),
             made: alert.raised,
             severity: severity(alert),
             subject: subject(alert, head.zone),
             text: whole,
-            fields: fields(alert, number, &link, domain, head.school),
+            fields: fields(alert, number, &page, domain, head.school),
         }
     }
 

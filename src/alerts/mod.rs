@@ -35,6 +35,7 @@ pub mod held;
 mod mail;
 pub mod message;
 pub mod outbox;
+pub mod personal;
 mod post;
 mod rules;
 pub mod store;
@@ -93,7 +94,7 @@ impl Alerts {
 
     /// Begins to watch and to send.
     pub fn watch(&self) -> Result<Watch, WatchError> {
-        Watch::start(Arc::clone(&self.school))
+        Watch::start(&self.school)
     }
 
     /// The school whose alerts they are.

@@ -32,7 +32,10 @@ pub(super) fn send(syslog: &Syslog, waiting: &Waiting) -> Result<(), Failure> {
     let mut line = line(waiting, &host(), std::process::id());
     let sent = match syslog.transport {
         SyslogTransport::Udp => {
-            line.truncate(line.floor_char_boundary(MOST_OF_A_DATAGRAM));
+            // What is cut is the end of the words, which the data say as well.
+            while line.len() > MOST_OF_A_DATAGRAM {
+                line.pop();
+            }
             by_datagram(syslog, line.as_bytes())
         }
         SyslogTransport::Tcp => connect(syslog).and_then(|mut stream| {

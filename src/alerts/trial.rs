@@ -9,14 +9,16 @@ use tempfile::TempDir;
 use super::desk::Desk;
 use super::follow::Follower;
 use super::outbox::{self, Channel, Failure};
-use super::{digest, drop, held, rules, store};
+use super::{appliance, digest, drop, held, rules, store};
 use crate::lists::category::{Category, CategorySet};
 use crate::name::Name;
 use crate::policy::decision::{Layer, LogLevel, Verdict};
 use crate::policy::document::PolicyDocument;
+use crate::policy::timetable::SchoolYear;
 use crate::querylog::event::Event;
 use crate::querylog::recorder::{Recorder, recorder};
 use crate::querylog::writer::{self, Writer};
+use crate::record::{Deed, Record};
 use crate::settings::Settings;
 
 const POLICY: &str = r#"
@@ -362,7 +364,8 @@ fn a_digest_leaves_once_with_the_counts_and_the_head_of_the_record() {
     let send = |school: &mut School, now| {
         school.with_desk(|tx, desk| digest::send_if_due(tx, desk, now).unwrap());
     };
-    send(&mut school, at(0));
+    // The first one would tell of time in which nobody watched.
+    send(&mut school, at(90));
     for (minutes, device) in [(100, "ipad-1"), (200, "ipad-1"), (300, "ipad-2")] {
         school.asks(at(minutes), device, "bets.example", "gambling");
     }
@@ -417,7 +420,7 @@ fn a_group_that_asks_far_less_than_it_always_does_is_told_of_once() {
     }
     for minutes in [64, 124, 184] {
         school.with_desk(|tx, desk| {
-            let year = &Default::default();
+            let year = &SchoolYear::default();
             drop::look(tx, desk, &["pupil"], year, at(minutes)).unwrap();
             drop::look(tx, desk, &["pupil"], year, at(minutes + 1)).unwrap();
         });
@@ -426,6 +429,58 @@ fn a_group_that_asks_far_less_than_it_always_does_is_told_of_once() {
     }
     let titles = "SELECT count(*) FROM alerts WHERE kind = 'drop' AND grp = 'pupil'";
     assert_eq!(school.number(titles), 2);
+}
+
+/// R-81, R-82; and a resolver that does not run.
+#[test]
+fn the_record_and_the_resolver_are_watched() {
+    let mut school = School::new("");
+    let record = Record::of_access(school.state.path());
+    let add = |what: &str, minutes| {
+        let deed = Deed::new("a.smith", what).from("10.0.0.9");
+        record.add(deed, at(minutes)).unwrap();
+    };
+    add("recovery_code_used", -1);
+    let mut watcher = appliance::Watcher::begin(school.state.path(), &school.db).unwrap();
+    let settings = school.settings.clone();
+    let document = school.document.clone();
+    let desk = Desk {
+        rules: &document.alerts.value,
+        settings: &settings,
+        school: &document.school,
+        zone: &document.zone,
+    };
+    let deeds = [
+        ("locked_out", 0),
+        ("signed_in", 1),
+        ("recovery_code_used", 2),
+        ("locked_out", 10),
+        ("locked_out", 80),
+        ("locked_out", 90),
+        ("locked_out", 100),
+    ];
+    for (what, minutes) in deeds {
+        add(what, minutes);
+        watcher
+            .look_at_the_record(&mut school.db, &desk, at(minutes))
+            .unwrap();
+    }
+    let kinds = |school: &School| {
+        let alerts = school.alerts().into_iter();
+        alerts.map(|alert| alert.0).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&school), ["recovery_code", "lock_out"]);
+    for minutes in [200, 201, 202, 203, 300] {
+        school.with_desk(|tx, desk| watcher.look(tx, desk, at(minutes)).unwrap());
+        let told = kinds(&school)
+            .iter()
+            .filter(|kind| *kind == "filter")
+            .count();
+        assert_eq!(told, usize::from(minutes >= 202), "after {minutes} minutes");
+    }
+    // Nobody has the roles: the fallback is told.
+    let to = "SELECT count(*) FROM outbox WHERE recipient = 'office@school.example'";
+    assert!(school.number(to) >= 3);
 }
 
 /// R-73: nothing of it is left in the file.

@@ -6,10 +6,9 @@
 //! state folder; a second one finds the lock taken and leaves it to the first.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +21,8 @@ use super::outbox::Channel;
 use super::post::{self, Stop};
 use super::store::{self, StoreError};
 use super::{appliance, digest, drop, rules};
+use crate::changes::activation::last_record;
+use crate::changes::kept;
 use crate::lists::category::{Category, CategorySet};
 use crate::lists::durable;
 use crate::policy::alerts::AlertRules;
@@ -38,20 +39,19 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const TOLD: &str = "told";
 
 /// The school whose alerts these are: its settings as they were at the start,
-/// its policy as it is.
+/// its policy as it is in force. What somebody has typed and nobody activated
+/// hushes nothing.
 pub struct School {
     settings: Settings,
-    policy: PathBuf,
     document: ArcSwap<PolicyDocument>,
 }
 
 impl School {
-    /// A school with its configuration in `folder`.
+    /// A school; `document` holds until the resolver has activated one.
     #[must_use]
-    pub fn new(folder: &Path, settings: Settings, document: PolicyDocument) -> Self {
+    pub fn new(settings: Settings, document: PolicyDocument) -> Self {
         Self {
             settings,
-            policy: folder.join("policy.toml"),
             document: ArcSwap::from_pointee(document),
         }
     }
@@ -62,7 +62,7 @@ impl School {
         &self.settings
     }
 
-    /// The school's policy as it is typed now.
+    /// The school's policy.
     #[must_use]
     pub fn document(&self) -> Arc<PolicyDocument> {
         self.document.load_full()
@@ -80,20 +80,24 @@ impl School {
         desk(self, &self.document.load()).has(channel)
     }
 
-    /// Reads the policy again; one with mistakes leaves the old one.
-    fn read_again(&self) {
-        let Ok(text) = std::fs::read_to_string(&self.policy) else {
+    /// Reads the policy in force unless it is the one `known` by its hash; one
+    /// that cannot be read leaves the old one.
+    fn read_again(&self, known: &mut String) {
+        let state_dir = &self.settings.state_dir;
+        let Ok(Some(record)) = last_record(state_dir) else {
             return;
         };
-        let (document, complaints) = PolicyDocument::read("policy.toml", &text);
-        let lacks = self.settings.has_channel() && document.alerts.value.fallback.is_none();
-        if complaints.is_empty() && !lacks {
-            self.document.store(Arc::new(document));
+        if record.policy == *known {
+            return;
         }
-    }
-
-    fn changed(&self) -> Option<SystemTime> {
-        std::fs::metadata(&self.policy).ok()?.modified().ok()
+        let Some(texts) = kept::texts(state_dir, &record) else {
+            return;
+        };
+        let (document, complaints) = PolicyDocument::read("policy.toml", &texts.policy);
+        if complaints.is_empty() {
+            self.document.store(Arc::new(document));
+            known.clone_from(&record.policy);
+        }
     }
 }
 
@@ -120,7 +124,7 @@ pub enum WatchError {
 
 impl Watch {
     /// Begins to watch.
-    pub fn start(school: Arc<School>) -> Result<Self, WatchError> {
+    pub fn start(school: &Arc<School>) -> Result<Self, WatchError> {
         let state_dir = school.settings.state_dir.clone();
         durable::create_folder(&state_dir)?;
         let lock = File::options()
@@ -137,11 +141,11 @@ impl Watch {
             _lock: lock,
         };
         let mut db = store::open(&state_dir)?;
-        let (told_by, stop_by) = (Arc::clone(&school), Arc::clone(&stop));
+        let (told_by, stop_by) = (Arc::clone(school), Arc::clone(&stop));
         watch.spawn("alerts", move || run(&told_by, &mut db, &stop_by))?;
         for channel in Channel::ALL {
             let mut db = store::open(&state_dir)?;
-            let (school, stop) = (Arc::clone(&school), Arc::clone(&stop));
+            let (school, stop) = (Arc::clone(school), Arc::clone(&stop));
             if school.has(channel) {
                 watch.spawn(channel.id(), move || {
                     post::run(channel, &school, &mut db, &stop);
@@ -200,7 +204,8 @@ fn run(school: &School, db: &mut Connection, stop: &Stop) {
 struct Watcher {
     follower: Follower,
     told: CategorySet,
-    policy: Option<SystemTime>,
+    /// The hash of the policy.
+    policy: String,
     slowly: Option<Timestamp>,
     appliance: appliance::Watcher,
 }
@@ -236,7 +241,7 @@ impl Watcher {
             told: before.map_or(told, |before| {
                 before.split(' ').filter_map(Category::named).collect()
             }),
-            policy: None,
+            policy: String::new(),
             slowly: None,
             appliance,
         })
@@ -249,10 +254,10 @@ impl Watcher {
         db: &mut Connection,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let changed = school.changed();
-        if changed != self.policy {
-            school.read_again();
-            self.policy = changed;
+        let rested = |last: Timestamp| now < last || now.duration_since(last) >= SLOWLY;
+        let slowly = self.slowly.is_none_or(rested);
+        if slowly {
+            school.read_again(&mut self.policy);
         }
         let document = school.document();
         let desk = desk(school, &document);
@@ -275,8 +280,7 @@ impl Watcher {
             self.told = told;
         }
         self.appliance.look_at_the_record(db, &desk, now)?;
-        let rested = |last: Timestamp| now < last || now.duration_since(last) >= SLOWLY;
-        if self.slowly.is_none_or(rested) {
+        if slowly {
             self.slowly = Some(now);
             self.slow_step(db, &desk, &document, now)?;
         }

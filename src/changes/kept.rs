@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::configuration::PolicyTexts;
 use crate::lists::durable;
+use crate::policy::{canary, safe_search};
 
 use super::activation::{RECORD, Record, TEXTS, folder};
 
@@ -28,18 +29,29 @@ pub fn activation(state_dir: &Path, number: u64) -> io::Result<Option<Record>> {
     Ok(records.find(|record| record.number == number))
 }
 
-/// What the policy of an activation was made of, if all of it is kept.
-#[must_use]
-pub fn texts(state_dir: &Path, record: &Record) -> Option<PolicyTexts> {
+/// The school's texts of an activation; none if one of them is no longer there.
+/// Versions that had no table of names of their own took the shipped one.
+pub fn texts(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTexts>> {
     let folder = folder(state_dir).join(TEXTS);
-    let text = |hash: &str| {
-        let is_hash = !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_hexdigit());
-        is_hash.then(|| fs::read_to_string(folder.join(hash)).ok())?
+    let text = |hash: &str, shipped: &str| match fs::read_to_string(folder.join(hash)) {
+        _ if hash.is_empty() => Ok(Some(shipped.to_owned())),
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(durable::naming(&folder, &error)),
     };
-    Some(PolicyTexts {
-        policy: text(&record.policy)?,
-        devices: text(&record.devices)?,
-        canaries: text(&record.canaries)?,
-        safe_search: text(&record.safe_search)?,
-    })
+    let all = (
+        text(&record.policy, "")?,
+        text(&record.devices, "")?,
+        text(&record.canaries, canary::SHIPPED)?,
+        text(&record.safe_search, safe_search::SHIPPED)?,
+    );
+    let (Some(policy), Some(devices), Some(canaries), Some(safe_search)) = all else {
+        return Ok(None);
+    };
+    Ok(Some(PolicyTexts {
+        policy,
+        devices,
+        canaries,
+        safe_search,
+    }))
 }

@@ -55,7 +55,7 @@ pub(super) async fn list(
         let alerts = app.alerts.list(all, before, PAGE)?;
         Ok::<_, StoreError>((alerts, app.alerts.unread()?))
     });
-    let (alerts, unread) = found.await?.map_err(unusable)?;
+    let (alerts, unread) = found.await??;
     let zone = &app.configuration.document.zone;
     let oldest = alerts.last().map(|oldest| oldest.number);
     let oldest = oldest.filter(|_| alerts.len() == PAGE as usize);
@@ -137,14 +137,14 @@ fn device(alert: &Alert) -> Markup {
 
 /// By whom, or the button.
 fn acknowledged(visitor: &Visitor, raised: &Raised, zone: &TimeZone) -> Markup {
-    match &raised.acknowledged {
-        Some((by, at)) => html! { (shown::words(by)) ", " (shown::time(*at, zone)) },
-        None => html! {
-            form method="post" action={ "/alerts/" (raised.number) "/acknowledge" } {
-                (csrf(visitor))
-                button aria-label={ "Acknowledge alert " (raised.number) } { "Acknowledge" }
-            }
-        },
+    if let Some((by, at)) = &raised.acknowledged {
+        return html! { (shown::words(by)) ", " (shown::time(*at, zone)) };
+    }
+    html! {
+        form method="post" action={ "/alerts/" (raised.number) "/acknowledge" } {
+            (csrf(visitor))
+            button aria-label={ "Acknowledge alert " (raised.number) } { "Acknowledge" }
+        }
     }
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn one(
     let (account, address) = (visitor.person.account.clone(), visitor.address);
     let raised = app
         .blocking(move |app| {
-            let raised = app.alerts.one(number).map_err(unusable)?;
+            let raised = app.alerts.one(number)?;
             let raised = raised.ok_or(Problem::NotFound)?;
             if let Some(device) = &raised.alert.device {
                 let deed = Deed::new(&account, "read_alert").from(&address);
@@ -240,7 +240,7 @@ pub(super) async fn acknowledge(
     let account = visitor.person.account.clone();
     let now = Timestamp::now();
     let done = app.blocking(move |app| app.alerts.acknowledge(number, &account, now));
-    match done.await?.map_err(unusable)? {
+    match done.await?? {
         // The page says by whom it was, also where somebody else was faster.
         Acknowledged::Now | Acknowledged::Already(..) => {
             Ok(Redirect::to(&format!("/alerts/{number}")).into_response())
@@ -249,6 +249,8 @@ pub(super) async fn acknowledge(
     }
 }
 
-pub(super) fn unusable(error: StoreError) -> Problem {
-    Problem::failed("the alerts cannot be read", &error)
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::failed("the alerts cannot be read", &error)
+    }
 }

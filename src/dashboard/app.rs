@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
@@ -14,7 +15,7 @@ use crate::configuration::Configuration;
 use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
-use crate::record::Record;
+use crate::record::{Deed, Record};
 use crate::requests::Requests;
 use crate::settings::Settings;
 
@@ -29,11 +30,11 @@ pub struct App {
     pub people: People,
     /// Who did what.
     pub record: Record,
+    /// The log as people read it.
+    pub book: Arc<Book>,
     /// One password is hashed at a time: each takes a core for a while and 19 MB,
     /// and the resolver is to have the rest.
     hashing: Semaphore,
-    /// The log as people read it.
-    pub book: Arc<Book>,
     /// The policy that decides now, as it was last read.
     pub in_force: LastRead,
     /// What somebody at the school should know of.
@@ -52,14 +53,13 @@ impl App {
         Ok(Self {
             people: People::open(&settings.state_dir, rules)?,
             record: Record::of_access(&settings.state_dir),
-            hashing: Semaphore::new(1),
             book: Arc::new(Book::open(
                 &settings.state_dir,
                 SchoolHours::of(&configuration.document),
             )),
+            hashing: Semaphore::new(1),
             in_force: LastRead::default(),
             alerts: Alerts::open(School::new(
-                &configuration.folder,
                 configuration.settings.clone(),
                 configuration.document.clone(),
             ))?,
@@ -115,5 +115,14 @@ impl App {
             return Err(Problem::Busy);
         };
         self.blocking(work).await
+    }
+
+    /// Writes down that somebody does this. What is not written down is not
+    /// done: whoever reads a pupil's rows can be asked about it.
+    pub fn write_down(&self, deed: Deed, now: Timestamp) -> Result<(), Problem> {
+        let written = self.record.add(deed, now);
+        written
+            .map(|_| ())
+            .map_err(|error| Problem::failed("the record", &error))
     }
 }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::app::App;
 use super::page::{csrf, page, plain};
 use super::shown;
-use super::standing::Filter;
+use super::standing::Present;
 use super::visitor::Visitor;
 use crate::requests::{
     Asking, LONGEST_LINE, LONGEST_TEXT, Line, NotTaken, Received, Site, Text, Voice, Wish,
@@ -115,10 +115,10 @@ fn framed(app: &App, from: &Sender, shown: Shown) -> Response {
 /// Takes what was sent, or says what is wrong with it beside the form.
 pub(super) async fn take(app: &Arc<App>, sent: Sent, from: &Sender) -> Shown {
     let now = Timestamp::now();
-    let Some(filter) = app.standing.latest() else {
+    let Some(in_force) = app.standing.latest() else {
         return not_now();
     };
-    let asking = match read(&sent, from, &filter, now) {
+    let asking = match read(&sent, from, &in_force, now) {
         Ok(asking) => asking,
         Err(why) => return again(app, &sent, from, StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
@@ -148,11 +148,11 @@ pub(super) async fn take(app: &Arc<App>, sent: Sent, from: &Sender) -> Shown {
     }
 }
 
-fn read(sent: &Sent, from: &Sender, filter: &Filter, now: Timestamp) -> Result<Asking, String> {
+fn read(sent: &Sent, from: &Sender, in_force: &Present, now: Timestamp) -> Result<Asking, String> {
     let Ok(Site(site)) = Site::new(&sent.site) else {
         return Err("Write the name of a site, such as www.example.org.".to_owned());
     };
-    if filter.is_mandatory(site.as_ref()) {
+    if in_force.is_mandatory(site.as_ref()) {
         return Err(
             "This site cannot be asked for here. If it worries you, speak to the \
              school's safeguarding lead."
@@ -164,19 +164,19 @@ fn read(sent: &Sent, from: &Sender, filter: &Filter, now: Timestamp) -> Result<A
     if why.is_empty() {
         return Err("Say why: somebody has to decide by it.".to_owned());
     }
-    let asker = filter.asker(from.address, now);
-    let named = filter.group_named(&sent.group);
+    let asker = in_force.asker(from.address, now);
+    let named = in_force.group_named(&sent.group);
     let visitor = from.visitor.as_ref();
     let who = visitor.map_or(&*sent.who, |visitor| &visitor.person.name);
     Ok(Asking {
         site,
         wish,
-        group: filter.group(named.unwrap_or(asker.group)).to_owned(),
+        group: in_force.group(named.unwrap_or(asker.group)).to_owned(),
         voice: Voice {
             time: now,
             who: Line::new(who),
             account: visitor.map(|visitor| visitor.person.account.clone()),
-            device: filter.device(asker).map(ToOwned::to_owned),
+            device: in_force.device(asker).map(ToOwned::to_owned),
             for_whom: Line::new(&sent.for_whom),
             why,
         },
@@ -236,7 +236,7 @@ fn again(app: &App, sent: &Sent, from: &Sender, status: StatusCode, why: &str) -
 
 /// The form with what is known already.
 pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
-    let filter = app.standing.latest();
+    let in_force = app.standing.latest();
     let body = html! {
         p { "Tell us of a site that is blocked and should not be, or the other way round. Do not "
             "write the names of children." }
@@ -254,7 +254,7 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
                     div { label { input type="radio" name="wish" value=(wish.id()) checked[chosen] required; " " (words) } }
                 }
             }
-            @if let Some(filter) = filter { (groups(&filter, sent, from)) }
+            @if let Some(in_force) = in_force { (groups(&in_force, sent, from)) }
             p {
                 label for="for_whom" { "Who needs it? (a class, a lesson; may be left empty)" }
                 input id="for_whom" name="for_whom" maxlength=(LONGEST_LINE) autocomplete="off" value=(sent.for_whom);
@@ -281,15 +281,15 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
     }
 }
 
-fn groups(filter: &Filter, sent: &Sent, from: &Sender) -> Markup {
-    let own = filter.asker(from.address, Timestamp::now()).group;
-    let chosen = filter.group_named(&sent.group).unwrap_or(own);
-    let chosen = filter.group(chosen);
+fn groups(in_force: &Present, sent: &Sent, from: &Sender) -> Markup {
+    let own = in_force.asker(from.address, Timestamp::now()).group;
+    let chosen = in_force.group_named(&sent.group).unwrap_or(own);
+    let chosen = in_force.group(chosen);
     html! {
         p {
             label for="group" { "For which group?" }
             select id="group" name="group" {
-                @for group in filter.policy().groups.iter().filter(|group| group.enabled) {
+                @for group in in_force.policy().groups.iter().filter(|group| group.enabled) {
                     option value=(group.id) selected[*group.id == *chosen] { (group.id) }
                 }
             }

@@ -32,7 +32,7 @@ use super::asking::{self, LONGEST_FORM, Sender, Sent, Shown};
 use super::page::{alone, style_digest};
 use super::protection::is_own_form;
 use super::shown;
-use super::standing::Filter;
+use super::standing::Present;
 use crate::lists::category::Category;
 use crate::name::Name;
 use crate::policy::decision::{Layer, Verdict};
@@ -77,15 +77,15 @@ enum Why {
 pub(super) async fn answer(app: Arc<App>, reached: Reached, request: Request) -> Response {
     let host = host(&app, &request);
     let now = Timestamp::now();
-    let filter = app.standing.latest();
-    let filter = filter.as_deref();
+    let in_force = app.standing.latest();
+    let in_force = in_force.as_deref();
     let shown = match host {
-        Host::Site(site) => blocked(&app, filter, reached, &site, now),
+        Host::Site(site) => blocked(&app, in_force, reached, &site, now),
         Host::Ours if request.uri().path() == FORM => return form(app, reached, request).await,
-        Host::Ours => about(&app, filter, reached.client, now),
+        Host::Ours => about(&app, in_force, reached.client, now),
         Host::Odd => Shown {
             status: StatusCode::BAD_REQUEST,
-            ..about(&app, filter, reached.client, now)
+            ..about(&app, in_force, reached.client, now)
         },
     };
     finished(&app, &shown)
@@ -164,9 +164,9 @@ fn host(app: &App, request: &Request) -> Host {
     }
 }
 
-fn why(filter: &Filter, client: IpAddr, site: &Name, now: Timestamp) -> Why {
-    let asker = filter.asker(client, now);
-    let decision = filter.decide(asker, site.as_ref(), now);
+fn why(in_force: &Present, client: IpAddr, site: &Name, now: Timestamp) -> Why {
+    let asker = in_force.asker(client, now);
+    let decision = in_force.decide(asker, site.as_ref(), now);
     if decision.verdict != Verdict::Block {
         return Why::NotBlocked;
     }
@@ -174,7 +174,7 @@ fn why(filter: &Filter, client: IpAddr, site: &Name, now: Timestamp) -> Why {
         (Layer::Mandatory, _) => Why::Mandatory,
         (_, Some(category)) if category.is_illegal() => Why::Mandatory,
         (Layer::Category, Some(category)) => {
-            let group = filter.policy().group(asker.group);
+            let group = in_force.policy().group(asker.group);
             Why::Category(category, group.is_none_or(|g| g.block.has(category)))
         }
         _ => Why::School,
@@ -183,17 +183,17 @@ fn why(filter: &Filter, client: IpAddr, site: &Name, now: Timestamp) -> Why {
 
 fn blocked(
     app: &App,
-    filter: Option<&Filter>,
+    in_force: Option<&Present>,
     reached: Reached,
     site: &Name,
     now: Timestamp,
 ) -> Shown {
-    let why = filter.map_or(Why::NotBlocked, |f| why(f, reached.client, site, now));
+    let why = in_force.map_or(Why::NotBlocked, |f| why(f, reached.client, site, now));
     let (title, body) = match why {
         Why::NotBlocked => {
             return Shown {
                 status: StatusCode::NOT_FOUND,
-                ..about(app, filter, reached.client, now)
+                ..about(app, in_force, reached.client, now)
             };
         }
         Why::Mandatory => (
@@ -271,25 +271,25 @@ fn notice(app: &App) -> Markup {
 }
 
 /// What this filter is, for whoever comes by its own name.
-fn about(app: &App, filter: Option<&Filter>, client: IpAddr, now: Timestamp) -> Shown {
+fn about(app: &App, in_force: Option<&Present>, client: IpAddr, now: Timestamp) -> Shown {
     let info = &app.settings().answers.info_url;
     let body = html! {
         p { "This school filters the internet, as schools in the UK must, to keep children from "
             "harm online. Sites of some kinds are blocked for some groups, at some hours." }
-        @match filter {
-            Some(filter) => {
-                @let asker = filter.asker(client, now);
-                @if filter.policy().number == 0 {
+        @match in_force {
+            Some(in_force) => {
+                @let asker = in_force.asker(client, now);
+                @if in_force.policy().number == 0 {
                     p class="warn" { "The filter's rules are ready, but have not been in force yet." }
                 } @else {
                     p class="ok" { "The filter's rules are in force." }
                 }
                 dl {
                     div { dt { "This device is in the group" }
-                        dd { (shown::words(filter.group(asker.group))) } }
-                    div { dt { "Rules" } dd { "number " (filter.policy().number) } }
+                        dd { (shown::words(in_force.group(asker.group))) } }
+                    div { dt { "Rules" } dd { "number " (in_force.policy().number) } }
                     div { dt { "Lists of" }
-                        dd { (shown::time(filter.policy().not_before, &filter.policy().zone)) } }
+                        dd { (shown::time(in_force.policy().not_before, &in_force.policy().zone)) } }
                 }
             }
             None => p class="warn" { "The filter is not ready yet." },

@@ -12,7 +12,6 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::alerts::unusable;
 use super::app::App;
 use super::page::{Problem, csrf, page};
 use super::shown;
@@ -46,10 +45,7 @@ pub(super) async fn try_out(
     let now = Timestamp::now();
     let done = app
         .blocking(move |app| {
-            let trial = app
-                .alerts
-                .try_out(channel, &account, now)
-                .map_err(unusable)?;
+            let trial = app.alerts.try_out(channel, &account, now)?;
             if let Trial::Sent(count) = trial {
                 let deed = Deed::new(&account, "tried_alerts").from(&address);
                 let deed = deed.about("channel", channel.id()).about("messages", count);
@@ -69,8 +65,7 @@ async fn body(
     visitor: &Visitor,
     tried: Option<(Channel, Trial)>,
 ) -> Result<Markup, Problem> {
-    let states = app.blocking(|app| app.alerts.channels()).await?;
-    let states = states.map_err(unusable)?;
+    let states = app.blocking(|app| app.alerts.channels()).await??;
     let zone = &app.configuration.document.zone;
     Ok(html! {
         @if let Some((channel, trial)) = tried { (said(channel, trial)) }

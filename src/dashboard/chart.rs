@@ -25,8 +25,8 @@ const INK: RGBColor = RGBColor(10, 10, 10);
 const GRID: RGBColor = RGBColor(11, 11, 11);
 /// How much of its place a bar, or the bars beside each other, take.
 const WIDTH: f64 = 0.76;
-/// More labels than these stand on each other; then every second is left out.
-const MOST_LABELS: usize = 9;
+/// More labels than these stand on each other; then most are left out.
+const MOST_LABELS: usize = 7;
 
 /// Numbers, and what is to be said of them.
 pub struct Chart<'a> {
@@ -187,7 +187,9 @@ impl Chart<'_> {
     }
 
     fn label(&self, place: usize) -> String {
-        let seen = self.labels.len() <= MOST_LABELS || place.is_multiple_of(2);
+        let step = self.labels.len().div_ceil(MOST_LABELS).max(1);
+        // The last place is the newest: it has a label.
+        let seen = (self.labels.len() - 1).abs_diff(place).is_multiple_of(step);
         let label = self.labels.get(place).filter(|_| seen);
         label.cloned().unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::page::{self, Problem};
-use super::shown::{ago, time, words};
+use super::shown::{ago, several, time, words};
 use super::tables::{bytes, cell, facts, listing, number};
 use super::visitor::Visitor;
 use crate::lists::report;
@@ -295,7 +295,7 @@ fn leases(files: &[LeaseFile], now: Timestamp) -> Markup {
             th scope="row" data-label=(path) { (words(&file.path.to_string_lossy())) " (" (file.format) ")" }
             (cell(read, &html! { (when) }))
             (cell(bad, &html! {
-                (file.bad) " lines"
+                (several(file.bad as u64, "line", "lines"))
                 @if !file.complaints.is_empty() {
                     details {
                         summary { "Which" }

@@ -60,7 +60,7 @@ impl LastRead {
 fn read(record: Option<&Record>, configuration: &Configuration) -> anyhow::Result<InForce> {
     let state_dir = &configuration.settings.state_dir;
     let texts: PolicyTexts = match record {
-        Some(record) => kept::texts(state_dir, record)
+        Some(record) => kept::texts(state_dir, record)?
             .context("the texts of the policy in force are no longer kept")?,
         None => configuration.texts.clone(),
     };

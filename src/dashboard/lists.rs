@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::page::{self, Problem};
-use super::shown::{ago, category, time, words};
+use super::shown::{ago, category, several, time, words};
 use super::tables::{cell, facts, listing, number};
 use super::visitor::Visitor;
 use crate::lists::lookup::Class;
@@ -103,16 +103,16 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
         "Category",
         "State",
         "Entries",
-        "Not understood",
+        "Bad lines",
         "Left out",
-        "Needs a URL filter",
+        "URL only",
         "Last taken",
     ];
     let row = |source: &SourceReport| {
         let [id, of, state, entries, bad, left_out, urls, last] = columns;
         let tally = &source.tally;
         html! {
-            th scope="row" data-label=(id) { a href=(format!("/lists/{}", source.id)) { (words(&source.id)) } }
+            th scope="row" data-label=(id) { a href=(format!("/lists/{}", source.id)) { bdi { (source.id) } } }
             (cell(of, &html! {
                 (category(&source.category))
                 @if source.class == Class::Mandatory { " " span class="badge danger" { "Illegal content" } }
@@ -136,8 +136,8 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
     let rows: Vec<Markup> = sources.iter().map(|source| row(source)).collect();
     html! {
         p {
-            (number(report.names)) " names are in force, and " (number(report.mandatory))
-            " entries of illegal content; " (number(report.redundant))
+            (number(report.names)) " names are in force, and "
+            (several(report.mandatory, "entry", "entries")) " of illegal content; " (number(report.redundant))
             " more are covered by those. Generation " code { (report.generation) } "."
         }
         p { a href="/lists/over-block" { "What is blocked that perhaps should not be?" } }
@@ -146,8 +146,9 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
         }
         (listing("The lists, those that need a look first", &columns, &rows))
         p class="muted" {
-            "Left out: entries that would have covered a name every school needs. Needs a URL "
-            "filter: entries for one page of a site, which no resolver can block alone."
+            "Bad lines: those that were not understood. Left out: entries that would have "
+            "covered a name every school needs. URL only: entries for one page of a site, "
+            "which no resolver can block alone; they need a URL filter."
         }
     }
 }
@@ -239,7 +240,7 @@ fn complaints(source: &SourceReport) -> Markup {
         h2 { "Lines that were not understood" }
         (facts("How many, by reason", &reasons))
         details {
-            summary { "Show " @if (shown as u64) < source.tally.complaints_total { "the first " } (number(shown as u64)) " lines" }
+            summary { "Show " @if (shown as u64) < source.tally.complaints_total { "the first " } (several(shown as u64, "line", "lines")) }
             ul { @for complaint in &source.complaints { li { "Line " (complaint.line) ": " (words(&complaint.reason)) } } }
         }
     }

@@ -30,23 +30,31 @@ use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
 mod accounts;
+mod advice;
 mod alerts;
 pub mod app;
 pub mod asked;
 mod asking;
+mod at_hand;
 mod block_page;
+mod casework;
 mod channels;
 pub mod chart;
 mod cookie;
+mod device;
 mod devices;
 mod evidence;
+mod filters;
 mod groups;
 mod guard;
 mod health;
 mod holds;
 pub mod in_force;
+mod incident;
+mod incidents;
 mod known;
 mod lists;
+mod lookups;
 mod overview;
 mod own_account;
 pub mod page;
@@ -57,6 +65,7 @@ mod reports;
 mod request;
 mod requests;
 pub mod routes;
+mod search;
 mod second_factor;
 mod server;
 mod set_up;
@@ -65,6 +74,8 @@ pub mod shown;
 mod sign_in;
 pub mod standing;
 mod tables;
+mod trace;
+mod trend;
 pub mod visitor;
 
 use app::App;
@@ -118,6 +129,7 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "block page on http://{address}")?;
     }
     tokio::spawn(standing::keep(Arc::clone(&app)));
+    tokio::spawn(at_hand::keep(Arc::clone(&app)));
     out.flush()?;
     let pages = routes::router(app);
     tokio::select! {

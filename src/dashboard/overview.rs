@@ -1,20 +1,340 @@
-//! The first page after signing in.
+//! The first page after signing in: for each role what it begins the day with.
+//!
+//! The safeguarding lead and the head see who and what kind, never a site: what
+//! a device asked for is a click away, and that click is written down. Everybody
+//! else sees numbers, and the governor none that is small enough to be a child.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use maud::Markup;
+use jiff::Timestamp;
+use maud::{Markup, html};
 
 use super::app::App;
+use super::asked::link;
 use super::health::health_line;
+use super::incidents::{address, damaged, device_link};
 use super::page::{Problem, page};
+use super::routes;
+use super::shown::{self, several};
+use super::trend::{self, Trend};
 use super::visitor::Visitor;
+use crate::incidents::overview::{Compared, DeviceCount, Overview};
+use crate::lists::category::Theme;
+use crate::people::role::Role;
+use crate::querylog::visits::Incident;
+use crate::record::Broken;
+
+/// Below this a number of pupils or incidents could be somebody.
+const SMALL: u64 = 5;
 
 /// `GET /`
 pub(super) async fn overview(
     State(app): State<Arc<App>>,
     visitor: Visitor,
 ) -> Result<Markup, Problem> {
+    let now = Timestamp::now();
+    let role = visitor.person.role;
     let health = health_line(&app).await?;
-    Ok(page(&visitor, "Overview", &health))
+    let body = match role {
+        Role::Dsl | Role::Head => {
+            let look = move |app: &App| (app.book.overview(now), unread(app));
+            let (overview, unread) = app.blocking(look).await?;
+            html! { (unread) (for_safeguarding(&app, &visitor, &overview, now)) }
+        }
+        Role::Governor => {
+            let overview = app.blocking(move |app| app.book.overview(now)).await?;
+            for_governors(&overview)
+        }
+        Role::Auditor => app.blocking(for_auditors).await?,
+        Role::Technician => for_technicians(),
+    };
+    Ok(page(&visitor, "Overview", &html! { (health) (body) }))
+}
+
+/// How many alerts wait for somebody. A store that cannot be read is said, not
+/// taken for none.
+fn unread(app: &App) -> Markup {
+    match app.alerts.unread() {
+        Ok(0) => html! {},
+        Ok(count) => html! {
+            p class="notice warn" {
+                strong { (several(count, "alert", "alerts")) } " nobody has acknowledged yet. "
+                a href="/alerts" { "Read them" }
+            }
+        },
+        Err(_) => {
+            html! { p class="notice danger" { "The alerts cannot be read. Tell the technician." } }
+        }
+    }
+}
+
+fn for_safeguarding(app: &App, visitor: &Visitor, overview: &Overview, now: Timestamp) -> Markup {
+    html! {
+        (damaged(&overview.damaged))
+        @if overview.mandatory_this_week > 0 {
+            p class="notice danger" {
+                strong { (several(overview.mandatory_this_week, "hit", "hits")) " on an illegal site this week. " }
+                a href="/incidents?theme=illegal" { "See what to do" }
+            }
+        }
+        (numbers(overview))
+        div class="grid" {
+            section class="card" {
+                h2 { "This week and last" }
+                p { (trend::sentence(overview.this_week, overview.last_week_so_far)) }
+                (Trend::of(overview, app.book.date(now)).week())
+            }
+            section class="card" {
+                h2 { "Repeated attempts" }
+                (repeated(&overview.repeated, now))
+            }
+            section class="card" {
+                h2 { "By kind" }
+                (by_theme(&overview.themes))
+            }
+            section class="card" {
+                h2 { "By group" }
+                (by_group(&overview.groups))
+            }
+        }
+        section {
+            h2 { "Newest" }
+            (newest(app, &overview.newest))
+            @if routes::may_read(visitor.person.role, "/incidents") {
+                p class="actions" { a class="button" href="/incidents" { "All incidents" } }
+            }
+        }
+        section class="card" {
+            h2 { "Devices this week" }
+            (devices(&overview.devices, now))
+        }
+        section class="card" {
+            h2 { "The last four weeks" }
+            (Trend::of(overview, app.book.date(now)).month())
+        }
+    }
+}
+
+fn numbers(overview: &Overview) -> Markup {
+    let cell = |what: &str, count: u64, href: &str, says: &str| {
+        html! {
+            div {
+                dt { (what) }
+                dd { a href=(href) { (count) } }
+                dd { (says) }
+            }
+        }
+    };
+    let week = trend::sentence(overview.this_week, overview.last_week_so_far);
+    html! {
+        h2 class="visually-hidden" { "Sensitive incidents" }
+        dl class="numbers" {
+            (cell("Sensitive incidents today", overview.today, "/incidents?range=today", ""))
+            (cell("Yesterday", overview.yesterday, "/incidents?range=yesterday", ""))
+            (cell("This week so far", overview.this_week, "/incidents?range=week", &week))
+            (cell("Devices with repeated attempts", overview.repeated.len() as u64, "#repeated", "three or more in seven days"))
+        }
+    }
+}
+
+/// What a device's incidents are about, gravest first.
+fn about(themes: &[(Theme, u64)]) -> Markup {
+    html! {
+        span class="marks" {
+            @for (theme, count) in themes { (shown::theme(*theme)) " " (count) " " }
+        }
+    }
+}
+
+fn repeated(devices: &[DeviceCount], now: Timestamp) -> Markup {
+    html! {
+        @if devices.is_empty() {
+            p id="repeated" { "No device has had three or more sensitive incidents in the last seven days." }
+        } @else {
+            ol class="list" id="repeated" {
+                @for device in devices {
+                    li {
+                        p { (named(device)) ", group " (shown::words(&device.group)) }
+                        p { (several(device.incidents, "incident", "incidents")) ", the last " (shown::ago(device.last, now)) }
+                        (about(&device.themes))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A device, with the way to its incidents of the week.
+fn named(device: &DeviceCount) -> Markup {
+    let named = shown::device(device.device.as_deref(), device.name.as_deref());
+    match &device.device {
+        Some(id) => html! { a href=(link("/incidents", &[("device", id)])) { (named) } },
+        None => named,
+    }
+}
+
+fn devices(devices: &[DeviceCount], now: Timestamp) -> Markup {
+    html! {
+        @if devices.is_empty() {
+            p { "No device has had a sensitive incident this week." }
+        } @else {
+            table class="cards" {
+                caption class="visually-hidden" { "Devices with sensitive incidents this week, most first" }
+                thead {
+                    tr {
+                        th scope="col" { "Device" }
+                        th scope="col" { "Group" }
+                        th scope="col" class="number" { "Incidents" }
+                        th scope="col" { "About" }
+                        th scope="col" { "Last" }
+                    }
+                }
+                tbody {
+                    @for device in devices {
+                        tr {
+                            th scope="row" { (named(device)) }
+                            td data-label="Group" { (shown::words(&device.group)) }
+                            td data-label="Incidents" class="number" { (device.incidents) }
+                            td data-label="About" { (about(&device.themes)) }
+                            td data-label="Last" { (shown::ago(device.last, now)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn by_theme(themes: &[(Theme, Compared)]) -> Markup {
+    let named = themes.iter().map(|(theme, compared)| {
+        let href = link("/incidents", &[("theme", theme.id())]);
+        (html! { a href=(href) { (theme.name()) } }, compared)
+    });
+    compared("Sensitive incidents by kind", "Kind", named)
+}
+
+fn by_group(groups: &[(String, Compared)]) -> Markup {
+    let named = groups.iter().map(|(group, compared)| {
+        let href = link("/incidents", &[("group", group)]);
+        (html! { a href=(href) { (shown::words(group)) } }, compared)
+    });
+    compared("Sensitive incidents by group", "Group", named)
+}
+
+fn compared<'c>(
+    caption: &str,
+    what: &str,
+    rows: impl ExactSizeIterator<Item = (Markup, &'c Compared)>,
+) -> Markup {
+    html! {
+        @if rows.len() == 0 {
+            p { "Nothing this week or last." }
+        } @else {
+            table {
+                caption class="visually-hidden" { (caption) }
+                thead {
+                    tr {
+                        th scope="col" { (what) }
+                        th scope="col" class="number" { "This week" }
+                        th scope="col" class="number" { "Last week to this hour" }
+                    }
+                }
+                tbody {
+                    @for (name, compared) in rows {
+                        tr {
+                            th scope="row" { (name) }
+                            td class="number" { (compared.now) }
+                            td class="number" { (compared.before) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who and what kind, not which site: that is a click away.
+fn newest(app: &App, incidents: &[Incident]) -> Markup {
+    let zone = &app.book.hours().zone;
+    html! {
+        @if incidents.is_empty() {
+            p { "Nothing in the last four weeks." }
+        } @else {
+            ol class="list" {
+                @for incident in incidents {
+                    li class={ "incident" @if incident.mandatory { " is-mandatory" } } {
+                        div { a href=(address(incident)) { (shown::span(incident.first, incident.last, zone)) } }
+                        div class="marks" { (shown::theme(incident.theme)) (shown::outcome(incident.action)) }
+                        div { (device_link(incident)) br; small class="muted" { "group " (shown::words(&incident.group)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A number a governor may see.
+fn suppressed(count: u64) -> String {
+    match count {
+        0 => "none".to_owned(),
+        1..SMALL => format!("fewer than {SMALL}"),
+        _ => count.to_string(),
+    }
+}
+
+fn for_governors(overview: &Overview) -> Markup {
+    html! {
+        p { "Sensitive incidents of the whole school. Small numbers are not shown, so that nobody can be recognised." }
+        dl class="numbers" {
+            div { dt { "This week so far" } dd { (suppressed(overview.this_week)) } }
+            div { dt { "Last week" } dd { (suppressed(overview.last_week)) } }
+        }
+        p { "The termly report says more: by kind of content, with the trend over the term." }
+    }
+}
+
+fn for_technicians() -> Markup {
+    html! {
+        p { "You look after the filter: lists, health and settings. What pupils looked up is for the safeguarding lead." }
+    }
+}
+
+fn for_auditors(app: &App) -> Markup {
+    let verified = app.record.verify();
+    html! {
+        h2 { "The record" }
+        @match verified {
+            Ok(Some(head)) => {
+                p class="notice ok" {
+                    "The record of accesses hangs together: "
+                    (several(head.number, "entry", "entries")) ", the last "
+                    (shown::time(head.time, &app.book.hours().zone)) "."
+                }
+                p { "Its head, to be compared with one noted earlier:" br; code class="name" { (head.digest) } }
+            }
+            Ok(None) => { p class="notice" { "The record is empty." } }
+            Err(Broken::Entry { number, line, why }) => {
+                p class="notice danger" { "The record has been altered: entry " (number) " (line " (line) ") " (why) "." }
+            }
+            Err(Broken::Io(_)) => { p class="notice danger" { "The record cannot be read." } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_are_nobodys() {
+        for (count, shown) in [
+            (0, "none"),
+            (1, "fewer than 5"),
+            (4, "fewer than 5"),
+            (5, "5"),
+        ] {
+            assert_eq!(suppressed(count), shown);
+        }
+    }
 }

@@ -22,6 +22,7 @@ use super::sheet;
 use super::visitor::Visitor;
 use crate::people::role::Role;
 use crate::record::Deed;
+use crate::reports::further::further;
 use crate::reports::governors::{Governors, before};
 use crate::reports::keeping::Keeping;
 use crate::reports::period::{Period, ended_terms, term_name};
@@ -41,6 +42,45 @@ impl From<ReportError> for Problem {
     }
 }
 
+/// What there is, for those who may read it.
+const PAGES: [(&str, &str, &str); 7] = [
+    (
+        "/reports/weekly",
+        "This week's safeguarding digest",
+        "What kind, which group, which devices; no site.",
+    ),
+    (
+        "/reports/governors",
+        "Governors' report",
+        "Numbers for a term, small ones hidden.",
+    ),
+    (
+        "/evidence/new",
+        "Evidence and subject access",
+        "What the log has about a device or a person, as a signed file.",
+    ),
+    (
+        "/holds",
+        "Legal hold",
+        "Days that are kept beyond their time.",
+    ),
+    (
+        "/reports/deployment",
+        "Deployment statement",
+        "How the filter is deployed and what it blocks.",
+    ),
+    (
+        "/reports/dpia",
+        "Input for an impact assessment",
+        "What is written down, for how long, and who sees it.",
+    ),
+    (
+        "/record",
+        "Record",
+        "Who signed in, who read what, who took what out.",
+    ),
+];
+
 /// `GET /reports`
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Markup, Problem> {
     let now = Timestamp::now();
@@ -52,46 +92,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
         })
         .await??;
     let role = visitor.person.role;
-    let pages = [
-        (
-            "/reports/weekly",
-            "This week's safeguarding digest",
-            "What kind, which group, which devices; no site.",
-        ),
-        (
-            "/reports/governors",
-            "Governors' report",
-            "Numbers for a term, small ones hidden.",
-        ),
-        (
-            "/evidence/new",
-            "Evidence and subject access",
-            "What the log has about a device or a person, as a signed file.",
-        ),
-        (
-            "/holds",
-            "Legal hold",
-            "Days that are kept beyond their time.",
-        ),
-        (
-            "/reports/deployment",
-            "Deployment statement",
-            "How the filter is deployed and what it blocks.",
-        ),
-        (
-            "/reports/dpia",
-            "Input for an impact assessment",
-            "What is written down, for how long, and who sees it.",
-        ),
-        (
-            "/record",
-            "Record",
-            "Who signed in, who read what, who took what out.",
-        ),
-    ];
     let body = html! {
         ul class="list" {
-            @for (path, name, says) in pages.iter().filter(|(path, ..)| may_read(role, path)) {
+            @for (path, name, says) in PAGES.iter().filter(|(path, ..)| may_read(role, path)) {
                 li { a href=(path) { (name) } p class="muted" { (says) } }
             }
         }
@@ -149,7 +152,8 @@ async fn counted_week(
     app.blocking(move |app| {
         let written = app.record.add(deed, now);
         written.map_err(|error| Problem::failed("the record cannot be kept", &error))?;
-        let weekly = Weekly::of(&app.book, app.school(), week, Vec::new(), now);
+        let further = further(&app.settings().state_dir, now);
+        let weekly = Weekly::of(&app.book, app.school(), week, further, now);
         Ok((week, weekly.sheet(&app.book)))
     })
     .await?

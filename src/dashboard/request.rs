@@ -214,9 +214,9 @@ fn decision(app: &App, request: &Request, now: Timestamp) -> Markup {
 }
 
 fn explained(app: &App, request: &Request, now: Timestamp) -> Option<Explanation> {
-    let filter = app.standing.latest()?;
+    let in_force = app.standing.latest()?;
     let asker = Asker {
-        group: filter.group_named(&request.group)?,
+        group: in_force.group_named(&request.group)?,
         device: None,
     };
     let question = Asked {
@@ -227,7 +227,7 @@ fn explained(app: &App, request: &Request, now: Timestamp) -> Option<Explanation
         ip: None,
         local: false,
     };
-    Some(explain(filter.policy(), &question, now))
+    Some(explain(in_force.policy(), &question, now))
 }
 
 fn voices(app: &App, visitor: &Visitor, file: &File) -> Markup {

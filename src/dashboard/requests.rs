@@ -107,8 +107,8 @@ fn site(app: &App, request: &Request) -> Markup {
 /// Whether the site is on a mandatory list by now. Where nobody can tell, it is
 /// taken for one.
 pub(super) fn is_withheld(app: &App, request: &Request) -> bool {
-    let filter = app.standing.latest();
-    filter.is_none_or(|filter| filter.is_mandatory(request.site.as_ref()))
+    let in_force = app.standing.latest();
+    in_force.is_none_or(|in_force| in_force.is_mandatory(request.site.as_ref()))
 }
 
 pub(super) fn wanted(wish: Wish) -> &'static str {

@@ -17,13 +17,17 @@ use super::accounts;
 use super::alerts;
 use super::app::App;
 use super::asking;
+use super::casework;
 use super::channels;
+use super::device;
 use super::devices;
 use super::evidence;
 use super::groups;
 use super::guard;
 use super::health;
 use super::holds;
+use super::incident;
+use super::incidents;
 use super::lists;
 use super::overview;
 use super::own_account;
@@ -34,6 +38,7 @@ use super::record;
 use super::reports;
 use super::request;
 use super::requests;
+use super::search;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
@@ -105,6 +110,7 @@ fn write<T: 'static>(
     }
 }
 
+/// Who may see how the machine fares.
 /// Who may see how the machine fares, which devices there are and what holds for
 /// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
@@ -117,6 +123,9 @@ const QUEUE: Access = Access::Only(&[Role::Technician, Role::Dsl, Role::Head]);
 const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
 /// Who may see whether alerts leave, and try it out.
 const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
+
+/// Who reads what pupils looked up.
+const READERS: &[Role] = &[Role::Dsl, Role::Head];
 
 /// The table.
 #[must_use]
@@ -134,6 +143,15 @@ pub fn routes() -> Vec<Route> {
     const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
     vec![
         read("/", SignedIn, overview::overview),
+        read("/devices/{id}", Only(READERS), device::device),
+        read("/incidents", Only(READERS), incidents::incidents),
+        read("/incidents/{at}", Only(READERS), incident::incident),
+        write("/incidents/{at}/assign", Only(READERS), casework::assign),
+        write("/incidents/{at}/host", Only(&[Role::Dsl]), incident::host),
+        write("/incidents/{at}/note", Only(READERS), casework::note),
+        write("/incidents/{at}/reopen", Only(READERS), casework::reopen),
+        write("/incidents/{at}/review", Only(READERS), casework::review),
+        read("/search", Only(READERS), search::search),
         read("/account", SignedIn, own_account::page),
         read("/account/password", SignedIn, own_account::password_page),
         write("/account/password", SignedIn, own_account::change_password),
@@ -153,26 +171,6 @@ pub fn routes() -> Vec<Route> {
         write("/accounts/{account}/disable", MAKES, accounts::disable),
         write("/accounts/{account}/reset", MAKES, accounts::reset),
         write("/accounts/{account}/role", MAKES, accounts::change_role),
-        write("/evidence", Only(&[Dsl]), evidence::take_out),
-        read("/evidence/new", Only(&[Dsl]), evidence::form),
-        read("/holds", DIGEST, holds::page),
-        write("/holds", DIGEST, holds::place),
-        write("/holds/lift", DIGEST, holds::lift),
-        read("/record", RECORD, record::page),
-        read("/record.csv", RECORD, record::csv),
-        read("/reports", NUMBERS, reports::page),
-        read("/reports/deployment", STATEMENTS, reports::deployment),
-        read("/reports/dpia", STATEMENTS, reports::dpia),
-        read("/reports/governors", NUMBERS, reports::governors),
-        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
-        read("/reports/weekly", DIGEST, reports::weekly),
-        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
-        read("/devices", Only(&HEALTH), devices::page),
-        read("/groups", Only(&HEALTH), groups::page),
-        read("/health", Only(&HEALTH), health::page),
-        read("/lists", Only(&LISTS), lists::page),
-        read("/lists/over-block", Only(&LISTS), lists::over_block),
-        read("/lists/{id}", Only(&LISTS), lists::source),
         read("/alerts", Only(&ALERTS), alerts::list),
         read("/alerts/channels", Only(&CHANNELS), channels::show),
         write("/alerts/channels", Only(&CHANNELS), channels::try_out),
@@ -182,6 +180,32 @@ pub fn routes() -> Vec<Route> {
             Only(&ALERTS),
             alerts::acknowledge,
         ),
+        read("/devices", Only(&HEALTH), devices::page),
+        write("/evidence", Only(&[Dsl]), evidence::take_out),
+        read("/evidence/new", Only(&[Dsl]), evidence::form),
+        read("/groups", Only(&HEALTH), groups::page),
+        read("/health", Only(&HEALTH), health::page),
+        read("/holds", DIGEST, holds::page),
+        write("/holds", DIGEST, holds::place),
+        write("/holds/lift", DIGEST, holds::lift),
+        read("/lists", Only(&LISTS), lists::page),
+        read("/lists/over-block", Only(&LISTS), lists::over_block),
+        read("/lists/{id}", Only(&LISTS), lists::source),
+        read("/record", RECORD, record::page),
+        read("/record.csv", RECORD, record::csv),
+        read("/reports", NUMBERS, reports::page),
+        read("/reports/deployment", STATEMENTS, reports::deployment),
+        read("/reports/dpia", STATEMENTS, reports::dpia),
+        read("/reports/governors", NUMBERS, reports::governors),
+        read("/reports/governors.csv", NUMBERS, reports::governors_csv),
+        read("/reports/weekly", DIGEST, reports::weekly),
+        read("/reports/weekly.csv", DIGEST, reports::weekly_csv),
+        read("/request", Access::Public, asking::ask),
+        write("/request", Access::Public, asking::asked),
+        read("/requests", QUEUE, requests::requests),
+        read("/requests/{id}", QUEUE, request::request),
+        write("/requests/{id}/answer", QUEUE, request::answer),
+        write("/requests/{id}/consider", QUEUE, request::consider),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -190,12 +214,6 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Access::Public, page::style),
-        read("/request", Access::Public, asking::ask),
-        write("/request", Access::Public, asking::asked),
-        read("/requests", QUEUE, requests::requests),
-        read("/requests/{id}", QUEUE, request::request),
-        write("/requests/{id}/answer", QUEUE, request::answer),
-        write("/requests/{id}/consider", QUEUE, request::consider),
     ]
 }
 

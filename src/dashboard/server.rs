@@ -43,7 +43,7 @@ const PER_CLIENT: usize = 32;
 /// How long a handshake and the head of a request may take, and how long nothing
 /// may be asked on a connection.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEAD: Duration = Duration::from_secs(20);
+const HEAD: Duration = Duration::from_secs(10);
 /// How long an answer may take to begin.
 const ANSWER: Duration = Duration::from_secs(120);
 /// How long a connection may be open.
@@ -51,7 +51,7 @@ const LIFE: Duration = Duration::from_secs(900);
 /// Bytes of a request's head.
 const LONGEST_HEAD: usize = 16 << 10;
 /// How often the certificate's files are looked at.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(2);
 /// After a connection could not be taken: there may be no descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -14,6 +14,9 @@ use crate::policy::decision::Verdict;
 use crate::querylog::row::VARIOUS;
 use crate::querylog::visits::Incident;
 
+/// Characters of a title at most.
+const TITLE: usize = 80;
+
 /// What stands where a mandatory host would.
 pub const WITHHELD: &str = "an illegal site (name withheld)";
 
@@ -49,20 +52,30 @@ fn is_format(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// What somebody else wrote: a device's name, a person's, a group's.
+/// What somebody else wrote, with a mark for each character that cannot be seen.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let seen = |c: char| match c.is_control() || is_format(c) {
+        true => '\u{fffd}',
+        false => c,
+    };
+    text.chars().map(seen).collect()
+}
+
+/// The same for the title of a page, which is one line.
+#[must_use]
+pub fn title(text: &str) -> String {
+    let mut title: String = plain(text).chars().take(TITLE).collect();
+    if title.len() < plain(text).len() {
+        title.push('…');
+    }
+    title
+}
+
+/// What somebody else wrote, in a page: a device's name, a person's, a group's.
 #[must_use]
 pub fn words(text: &str) -> Markup {
-    let shown: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() || is_format(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect();
-    html! { bdi class="name" { (shown) } }
+    html! { bdi class="name" { (plain(text)) } }
 }
 
 /// A device as the log knows it: its name, else what it is known by.
@@ -123,7 +136,7 @@ pub fn several(count: u64, one: &str, many: &str) -> String {
 pub fn outcome(action: Verdict) -> Markup {
     match action {
         Verdict::Block => html! { span class="badge ok" { "Blocked" } },
-        Verdict::Allow => html! { span class="badge warn" { "Allowed" } },
+        Verdict::Allow => html! { span class="badge" { "Allowed" } },
         Verdict::Rewrite => html! { span class="badge info" { "Made safe" } },
     }
 }

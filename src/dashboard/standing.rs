@@ -1,8 +1,7 @@
-//! The filter as a page asks it: the policy in force, and who has which address.
+//! What holds for somebody now: the rules in force, and who has which address.
 //!
-//! Looked after in the background, so that whoever needs it takes what there is
-//! and never waits for a disk: the block page is asked by whole classes at once.
-//! What a page says of a site is so what the resolver does with it.
+//! It is looked after in the background: whoever needs it, such as the block
+//! page, takes what there is and never waits.
 //!
 //! It must never put anything in force.
 
@@ -23,32 +22,32 @@ use crate::name::NameRef;
 use crate::policy::decision::Decision;
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 
-/// How often it is looked whether there is something newer.
+/// How often it is looked whether there is a newer one.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What decides, and who has which address.
-pub struct Filter {
-    rules: Arc<InForce>,
+/// What is in force, and who has which address.
+pub struct Present {
+    /// The rules.
+    pub rules: Arc<InForce>,
     leases: Arc<Leases>,
 }
 
 /// Where the latest of them is found.
 #[derive(Default)]
 pub struct Standing {
-    latest: ArcSwapOption<Filter>,
+    latest: ArcSwapOption<Present>,
 }
 
 impl Standing {
-    /// The filter as it stands; none: there are no lists yet, or they cannot be
-    /// read.
+    /// What is in force; none: there are no lists yet, or they cannot be read.
     #[must_use]
-    pub fn latest(&self) -> Option<Arc<Filter>> {
+    pub fn latest(&self) -> Option<Arc<Present>> {
         self.latest.load_full()
     }
 }
 
-impl Filter {
-    /// The policy in force.
+impl Present {
+    /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.rules.policy
@@ -118,13 +117,15 @@ impl Filter {
 /// Looks after it for as long as the pages are served.
 pub(super) async fn keep(app: Arc<App>) {
     let mut keeper = Keeper {
-        watcher: Watcher::new(app.settings().clients.leases.clone()),
-        leases: Arc::default(),
-        trouble: None,
+        leases: Watcher::new(app.settings().clients.leases.clone()),
+        known: Arc::default(),
+        rules: None,
+        failing: false,
     };
     loop {
-        let looked = app.blocking(move |app| {
-            keeper.look(app, Timestamp::now());
+        let looking = Arc::clone(&app);
+        let looked = tokio::task::spawn_blocking(move || {
+            keeper.look(&looking, Timestamp::now());
             keeper
         });
         match looked.await {
@@ -136,32 +137,43 @@ pub(super) async fn keep(app: Arc<App>) {
 }
 
 struct Keeper {
-    watcher: Watcher,
-    leases: Arc<Leases>,
-    /// Why it could not be read; said once.
-    trouble: Option<String>,
+    leases: Watcher,
+    known: Arc<Leases>,
+    rules: Option<Arc<InForce>>,
+    failing: bool,
 }
 
 impl Keeper {
     fn look(&mut self, app: &App, now: Timestamp) {
-        if let Some(leases) = self.watcher.poll(now) {
-            self.leases = Arc::new(leases);
-        }
+        let leases = self.leases.poll(now);
+        let new_leases = leases.is_some();
+        self.known = leases.map_or_else(|| Arc::clone(&self.known), Arc::new);
+        let before = self.rules.clone();
         match app.policy_in_force() {
             Ok(rules) => {
-                self.trouble = None;
-                let leases = Arc::clone(&self.leases);
-                let latest = Filter { rules, leases };
-                app.standing.latest.store(Some(Arc::new(latest)));
+                self.failing = false;
+                self.rules = Some(rules);
             }
             // What was read last stays; before the first lists there is nothing.
-            Err(error) => {
-                let trouble = format!("{error:#}");
-                if self.trouble.as_ref() != Some(&trouble) {
-                    tracing::warn!(trouble, "the pages cannot read the policy in force");
-                }
-                self.trouble = Some(trouble);
+            Err(error) if !self.failing => {
+                self.failing = true;
+                let error = format!("{error:#}");
+                tracing::warn!(error, "the pages cannot read the policy in force");
             }
+            Err(_) => {}
+        }
+        let is_same = match (&before, &self.rules) {
+            (Some(before), Some(rules)) => Arc::ptr_eq(before, rules),
+            (None, None) => true,
+            _ => false,
+        };
+        if new_leases || !is_same {
+            let latest = self.rules.as_ref().map(|rules| {
+                let leases = Arc::clone(&self.known);
+                let rules = Arc::clone(rules);
+                Arc::new(Present { rules, leases })
+            });
+            app.standing.latest.store(latest);
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::page::Problem;
 use crate::people::{Actor, Person, Session, Step};
+use crate::record::Deed;
 
 /// Somebody who has signed in and may see this page.
 #[derive(Debug, Clone)]
@@ -46,6 +47,12 @@ impl Visitor {
             step: session.step,
             session: session.id,
         }
+    }
+
+    /// Something they do, for the record.
+    #[must_use]
+    pub fn deed(&self, what: &str) -> Deed {
+        Deed::new(&self.person.account, what).from(&self.address)
     }
 
     /// They, as the doer of something.

@@ -23,7 +23,7 @@ use super::casework::{Case, Casework};
 use super::digest::{DayDigest, Digests};
 use super::files::{Files, Found, Stamp};
 use super::hours::SchoolHours;
-use super::lexicon::Lexicon;
+use super::lexicon::{Lexicon, is_address};
 use super::listing::Listing;
 use super::overview::{Overview, TREND_DAYS};
 use super::shelf::{Shelf, Told};
@@ -92,7 +92,7 @@ impl Book {
     pub fn incidents(&self, wanted: &Wanted, page: Page) -> Listing {
         let mut listing = Listing::default();
         let patience = Patience::new();
-        let devices = self.devices_called(wanted.device.as_deref());
+        let mut devices = Vec::new();
         for found in self.back(wanted.since, wanted.until, page, &mut listing.damaged) {
             if listing.looked_back_to.is_some() && patience.is_over() {
                 listing.more_to_look = true;
@@ -104,6 +104,10 @@ impl Book {
             let Some(day) = told(day, &mut listing.damaged) else {
                 continue;
             };
+            if let Some(text) = wanted.device.as_deref().filter(|text| is_address(text)) {
+                told(self.learn(found.date()).map(Some), &mut listing.damaged);
+                devices = self.lexicon().devices_called(text);
+            }
             let sieve = Sieve::new(wanted, &devices, &self.hours, &day.words);
             let found = day.incidents.iter().rev();
             let found = found.filter(|i| i.first < page.end() && sieve.lets_through(i));
@@ -219,7 +223,10 @@ impl Book {
         page: Page,
         damaged: &mut Vec<Unreadable>,
     ) -> Vec<Found> {
-        let end = Timestamp::from_microsecond(page.end()).unwrap_or(Timestamp::MAX);
+        // What is looked for is older than the end: a page that ends at midnight
+        // goes on with the day before.
+        let end = page.end().saturating_sub(1);
+        let end = Timestamp::from_microsecond(end).unwrap_or(Timestamp::MAX);
         let last = until.map_or(end, |until| until.min(end));
         let (first, last) = (since.map(|at| self.date(at)), self.date(last));
         let mut all = told(self.files.all().map(Some), damaged).unwrap_or_default();
@@ -256,11 +263,6 @@ impl Book {
             .map(|incident| incident.told(&day.words))
             .collect();
         DayDigest::of(date, &incidents, &self.hours)
-    }
-
-    /// What incidents call the devices with this MAC or address.
-    fn devices_called(&self, text: Option<&str>) -> Vec<String> {
-        text.map_or_else(Vec::new, |text| self.lexicon().devices_called(text))
     }
 
     /// Without those that were, or were not, reviewed. Casework that cannot be

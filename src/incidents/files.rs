@@ -5,8 +5,8 @@
 //! them. A day that still has its write-ahead log is opened anew for each
 //! question: a connection to it would keep the writer from sealing it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,9 @@ use crate::querylog::day_file::DayFile;
 use crate::querylog::days::{self, Part};
 use crate::querylog::read::Unreadable;
 
+/// What SQLite's documentation of the WAL format calls the first copy of the
+/// header of the WAL-index.
+const INDEX_HEAD: usize = 48;
 /// Connections kept at most.
 const MOST_KEPT: usize = 64;
 
@@ -25,6 +28,9 @@ const MOST_KEPT: usize = 64;
 pub(super) struct Stamp {
     file: Look,
     log: Option<Look>,
+    /// The head of the log's index, which counts what is committed. Times of
+    /// modification are too coarse for two commits in a row.
+    head: Option<[u8; INDEX_HEAD]>,
 }
 
 /// Device and inode, length, time of modification.
@@ -38,12 +44,20 @@ struct Look {
 impl Stamp {
     /// Of the day at `path`; none if it is not there.
     fn of(path: &Path) -> Option<Self> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        Some(Self {
-            file: Look::of(path)?,
-            log: Look::of(Path::new(&log)),
-        })
+        let beside = |tail: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(tail);
+            PathBuf::from(name)
+        };
+        let log = Look::of(&beside("-wal"));
+        let head = log.and_then(|_| {
+            let mut head = [0; INDEX_HEAD];
+            let mut index = File::open(beside("-shm")).ok()?;
+            index.read_exact(&mut head).ok()?;
+            Some(head)
+        });
+        let file = Look::of(path)?;
+        Some(Self { file, log, head })
     }
 
     /// Whether its writer may still be at it.

@@ -16,7 +16,7 @@ use crate::querylog::row::Row;
 
 use super::book::{Book, Patience, told};
 use super::files::Found as Day;
-use super::lexicon::{Matches, News};
+use super::lexicon::{Known, Matches, News};
 use super::search::{Found, Sought};
 use super::sight::Sight;
 use super::wanted::{Cursor, Page};
@@ -92,7 +92,9 @@ impl Book {
                 file.rows(newest.iter().map(|row| row.time))
             })
         })?;
+        // Between learning and asking an erasure may have given numbers to others.
         let rows = rows.unwrap_or_default().into_iter();
+        let rows = rows.filter(|row| sought.finds(row));
         Ok(rows.map(|row| sought.sight.row(row)).collect())
     }
 
@@ -106,10 +108,13 @@ impl Book {
         };
         let news = self.files().ask(date, |file| {
             file.at_one_moment(|file| {
-                if !self
-                    .lexicon()
-                    .has_room(from.names, file.count_names(from.names + 1)?)
-                {
+                let newer = file.count_names(from.names + 1)?;
+                // Something was erased, and numbers may have been given again.
+                let from = match file.count_names(0)?.checked_sub(newer) {
+                    Some(before) if before == from.counted => from,
+                    _ => Known::NOTHING,
+                };
+                if !self.lexicon().has_room(from.names, newer) {
                     return Ok(None);
                 }
                 Ok(Some(News {

@@ -29,6 +29,9 @@ pub(super) const MOST_NAMES: usize = 4_000_000;
 /// Of one day. A day with more was flooded.
 pub(super) const MOST_OF_A_DAY: usize = 1_000_000;
 
+/// In place of a number that a day has not given.
+const NOBODY: u32 = u32::MAX;
+
 /// All words.
 #[derive(Default)]
 pub(super) struct Lexicon {
@@ -48,7 +51,10 @@ struct Numbers {
 /// How many words of a day are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
+    /// The greatest number of a name.
     pub(super) names: usize,
+    /// How many names had one.
+    pub(super) counted: usize,
     pub(super) clients: usize,
 }
 
@@ -80,8 +86,9 @@ pub(super) struct Matches {
 }
 
 impl Known {
-    const NOTHING: Self = Self {
+    pub(super) const NOTHING: Self = Self {
         names: 0,
+        counted: 0,
         clients: 0,
     };
 }
@@ -91,9 +98,10 @@ impl Lexicon {
     pub(super) fn due(&self, date: Date, stamp: Stamp) -> Option<Known> {
         match self.days.get(&date) {
             Some(day) if day.stamp == stamp => None,
-            // Rows of a finished day change only where some are erased.
+            // A finished day changes only where something is erased.
             Some(day) if day.stamp.is_open() && day.stamp.is_same_file(stamp) => Some(Known {
                 names: day.names.len(),
+                counted: day.names.iter().filter(|name| **name != NOBODY).count(),
                 clients: day.clients.len(),
             }),
             _ => Some(Known::NOTHING),
@@ -107,11 +115,10 @@ impl Lexicon {
 
     /// Learns a day's words. Does nothing if somebody else just did.
     pub(super) fn learn(&mut self, date: Date, stamp: Stamp, news: News) {
-        if self.due(date, stamp) != Some(news.from) {
-            return;
-        }
         if news.from == Known::NOTHING {
             self.days.remove(&date);
+        } else if self.due(date, stamp) != Some(news.from) {
+            return;
         }
         let mut day = self.days.remove(&date).unwrap_or(Numbers {
             stamp,
@@ -151,9 +158,6 @@ impl Lexicon {
         let ip = text
             .parse::<IpAddr>()
             .map(|ip| ip.to_canonical().to_string());
-        if mac.is_err() && ip.is_err() {
-            return Vec::new();
-        }
         let is_it = |c: &&ClientWords| mac.as_ref() == Ok(&c.mac) || ip.as_ref() == Ok(&c.ip);
         let found = self.clients.iter().filter(is_it);
         let keys = found.filter_map(|c| {
@@ -181,7 +185,7 @@ impl Lexicon {
         self.client_numbers.clear();
         let mut days = std::mem::take(&mut self.days);
         for day in days.values_mut() {
-            let given = day.names.iter_mut().filter(|name| **name != u32::MAX);
+            let given = day.names.iter_mut().filter(|name| **name != NOBODY);
             for name in given {
                 *name = self.names.number(names.get(*name));
             }
@@ -233,6 +237,11 @@ impl Names {
     fn get(&self, number: u32) -> &str {
         of(&self.text, &self.ends, number)
     }
+}
+
+/// Whether a text is a MAC or an address, rather than a device's id or name.
+pub(super) fn is_address(text: &str) -> bool {
+    text.parse::<Mac>().is_ok() || text.parse::<IpAddr>().is_ok()
 }
 
 fn of<'t>(text: &'t str, ends: &[u32], number: u32) -> &'t str {
@@ -303,7 +312,7 @@ fn put(all: &mut Vec<u32>, local: i64, global: u32) {
     };
     // A number that was never given is nobody's.
     while all.len() + 1 < local && all.len() < MOST_OF_A_DAY {
-        all.push(u32::MAX);
+        all.push(NOBODY);
     }
     all.push(global);
 }

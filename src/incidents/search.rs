@@ -70,6 +70,16 @@ impl Sought {
         &self.text
     }
 
+    /// Whether a row is found.
+    pub(super) fn finds(&self, row: &Row) -> bool {
+        let hidden = self.sight == Sight::Guarded && row.is_mandatory();
+        let text = |word: &Option<String>| word.clone().unwrap_or_default();
+        let ip = row.ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let device = (text(&row.device), text(&row.device_name), text(&row.mac));
+        (!hidden && row.name.contains(&self.name))
+            || self.is_client(&device.0, &device.1, &device.2, &ip)
+    }
+
     /// Whether a device is.
     pub(super) fn is_client(&self, device: &str, name: &str, mac: &str, ip: &str) -> bool {
         let same = |known: &str| !known.is_empty() && known.eq_ignore_ascii_case(&self.text);

@@ -186,13 +186,16 @@ impl Shelf {
 impl Live {
     fn read_on(&mut self, file: &DayFile) -> Result<(), Unreadable> {
         let extent = file.extent()?;
-        let words = Arc::make_mut(&mut self.words);
-        words.learn(file)?;
         let newer = file.rows_after(self.extent.last)?;
         if self.extent.rows + newer != extent.rows {
-            self.rows.clear();
-            self.extent = Extent::default();
+            // A row has come late, or some were erased and their words with them.
+            *self = Self {
+                stamp: self.stamp,
+                ..Self::default()
+            };
         }
+        let words = Arc::make_mut(&mut self.words);
+        words.learn(file)?;
         let after = match self.extent.rows {
             0 => i64::MIN,
             _ => self.extent.last,

@@ -121,7 +121,7 @@ impl Day {
             .and_then(|tx| {
                 let version = tx.pragma_query_value(None, "data_version", |row| row.get(0))?;
                 if std::mem::replace(seen, version) != version {
-                    // Something has been erased, and its ids will be given to others.
+                    // Something has been erased: what is remembered may be gone.
                     self.words = Words::default();
                 }
                 let last = insert_all(&tx, &mut self.words, last, rows)?;

@@ -4,7 +4,8 @@
 //! file needs: who the device was and which names were only its own. What is
 //! deleted is overwritten, and the file is written anew without the gaps, so that
 //! neither SQL nor a look into its bytes finds it again. The writer notices that
-//! another has changed its file and forgets what it remembered of it.
+//! another has changed its file and forgets what it remembered of it; no number of
+//! a dictionary ever gets another meaning.
 //!
 //! It never removes a mandatory hit: the school must not destroy what the police
 //! may ask for, and retention removes it in time. Whether a day is held is the
@@ -32,6 +33,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A file up to this size is written anew in memory, a larger one by a file of
 /// SQLite's that has no name.
 const IN_MEMORY: u64 = 256 << 20;
+
+/// Takes the words out that no row needs any more. The greatest number of a
+/// dictionary stays taken, by an entry that no look-up can have: numbers are given
+/// out upwards from it, and one that was given once must never mean another, for
+/// readers remember what they mean.
+const FORGET: &str = "
+    DELETE FROM names WHERE (reversed = '' OR id IN (SELECT id FROM words))
+        AND id < (SELECT max(id) FROM names)
+        AND NOT EXISTS (SELECT 1 FROM lookups WHERE name = names.id);
+    UPDATE names SET reversed = '' WHERE id IN (SELECT id FROM words)
+        AND NOT EXISTS (SELECT 1 FROM lookups WHERE name = names.id);
+    DELETE FROM clients WHERE (grp = '' OR id IN (SELECT id FROM whose))
+        AND id < (SELECT max(id) FROM clients)
+        AND NOT EXISTS (SELECT 1 FROM lookups WHERE client = clients.id);
+    UPDATE clients SET device = '', name = '', mac = '', ip = '', grp = ''
+        WHERE id IN (SELECT id FROM whose)
+        AND NOT EXISTS (SELECT 1 FROM lookups WHERE client = clients.id);
+";
 
 /// What was removed from a day.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +143,7 @@ fn erase(tx: &Transaction<'_>, devices: &[String], until: Timestamp) -> rusqlite
         let words = format!("INSERT OR IGNORE INTO words SELECT DISTINCT name {which}");
         tx.execute(&words, values())?;
         tx.execute(&format!("DELETE {which}"), values())?;
-        tx.execute_batch(
-            "DELETE FROM names WHERE id IN (SELECT id FROM words)
-                 AND NOT EXISTS (SELECT 1 FROM lookups WHERE name = names.id);
-             DELETE FROM clients WHERE id IN (SELECT id FROM whose)
-                 AND NOT EXISTS (SELECT 1 FROM lookups WHERE client = clients.id);",
-        )?;
+        tx.execute_batch(FORGET)?;
     }
     Ok(Erased {
         rows: rows.unsigned_abs(),

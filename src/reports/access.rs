@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::alerts::personal;
 use crate::record::Record;
 
 use super::ReportError;
@@ -40,6 +41,10 @@ pub fn of_subject(
         names_them.then(|| serde_json::to_value(entry).ok())?
     });
     bundle.add("record.json", &pretty(&Value::Array(entries.collect()))?)?;
+    let alerts = personal::about(state_dir, &subject.keys);
+    let alerts = alerts.map_err(|error| ReportError::Io(std::io::Error::other(error)))?;
+    let alerts = serde_json::to_value(alerts).map_err(std::io::Error::other)?;
+    bundle.add("alerts.json", &pretty(&alerts)?)?;
     let about = About {
         kind: Kind::SubjectAccess,
         devices: subject.devices.clone(),
@@ -72,6 +77,7 @@ rows.csv        every look-up it holds, for a spreadsheet
 rows.json       the same for a program
 incidents.json  the look-ups of one site within five minutes, taken together
 notes.json      what the school's staff have noted about them
+alerts.json     what the school's staff were told of them
 devices.csv     the school's own list of devices, the lines in question
 record.json     who looked at these rows, and when
 manifest.json   who made this file, when, and the SHA-256 of each part

@@ -16,18 +16,17 @@ use crate::configuration::Configuration;
 use crate::incidents::{book::Book, hours::SchoolHours};
 use crate::querylog::moment::{self, End};
 
-use super::bundle::{Kind, MANIFEST, Manifest};
+use super::further::further;
 use super::governors::{self, Governors};
 use super::keeping::Keeping;
-use super::key::{Key, PublicKey};
+use super::key::Key;
 use super::pack::{Export, Packed};
 use super::period::{self, Period};
 use super::rows::{MandatoryHosts, Span};
 use super::sheet::Sheet;
 use super::subject::{Subject, Whose};
-use super::verify::{self, Expected};
 use super::weekly::Weekly;
-use super::{Actor, ReportError, access, erasure, evidence, holds, statement};
+use super::{Actor, ReportError, access, checked, erasure, evidence, holds, statement};
 
 /// What `schoolgate report` was asked for.
 #[derive(Debug, Clone, Args)]
@@ -194,7 +193,7 @@ pub fn report(
 ) -> Result<u8, ReportError> {
     // Whoever checks a bundle is elsewhere and has no configuration.
     if let What::Verify { file, key } = &args.what {
-        return check(file, key.as_deref(), out);
+        return checked::check(file, key.as_deref(), out);
     }
     let configuration = Configuration::load(folder).map_err(|complaints| {
         let lines: Vec<String> = complaints.iter().map(ToString::to_string).collect();
@@ -230,7 +229,13 @@ impl Desk<'_> {
             What::Weekly { week, form } => {
                 let week = self.week(week.as_deref())?;
                 let school = &document.school;
-                let weekly = Weekly::of(self.book, school, week, Vec::new(), self.now);
+                let weekly = Weekly::of(
+                    self.book,
+                    school,
+                    week,
+                    further(self.state_dir, self.now),
+                    self.now,
+                );
                 self.print(&weekly.sheet(self.book), &weekly, form, out)?;
             }
             What::Governors { from, to, form } => {
@@ -474,91 +479,4 @@ fn written(
     }
     writeln!(out, "signed by the key {}", packed.fingerprint)?;
     Ok(())
-}
-
-/// `report verify`.
-fn check(file: &Path, key: Option<&str>, out: &mut impl Write) -> Result<u8, ReportError> {
-    let unreadable = |error: std::io::Error| {
-        ReportError::Refused(format!("{} cannot be read: {error}", file.display()))
-    };
-    let facts = fs::metadata(file).map_err(unreadable)?;
-    if facts.len() > verify::MOST_BYTES {
-        writeln!(out, "{}: longer than any bundle", file.display())?;
-        return Ok(1);
-    }
-    let expected = key.map_or(Ok(Expected::Any), expected)?;
-    let bytes = fs::read(file).map_err(unreadable)?;
-    let verdict = verify::verify(&bytes, &expected);
-    if !verdict.is_sound() {
-        writeln!(out, "{}: NOT as it was signed", file.display())?;
-        for fault in &verdict.faults {
-            writeln!(out, "  {fault}")?;
-        }
-        return Ok(1);
-    }
-    writeln!(out, "{}: as it was signed", file.display())?;
-    if let Some(manifest) = &verdict.manifest {
-        for line in told(manifest) {
-            writeln!(out, "  {}", line.escape_debug())?;
-        }
-    }
-    if let Some(public) = &verdict.key {
-        writeln!(out, "  signed by the key {}", public.fingerprint())?;
-    }
-    if expected == Expected::Any {
-        let compare = "Whose key that is, this file cannot show: ask the school for its \
-                       fingerprint, and compare.";
-        writeln!(out, "{compare}")?;
-    } else {
-        writeln!(out, "That is the key you named.")?;
-    }
-    Ok(0)
-}
-
-fn told(manifest: &Manifest) -> Vec<String> {
-    let facts = &manifest.facts;
-    let kind = match facts.kind {
-        Kind::Evidence => "evidence",
-        Kind::SubjectAccess => "subject access",
-    };
-    let mut whose = facts.devices.join(", ");
-    if let Some(person) = &facts.person {
-        whose = format!("{person} ({whose})");
-    }
-    let since = facts
-        .since
-        .map_or("the first row kept".to_owned(), |at| at.to_string());
-    vec![
-        format!("{kind}, by {} for {}", facts.exported_by, facts.school),
-        format!("taken out {} because: {}", facts.exported_at, facts.why),
-        format!("about {whose}, from {since} to {}", facts.until),
-        format!(
-            "{} rows, {} files beside {MANIFEST}",
-            facts.rows,
-            manifest.files.len()
-        ),
-    ]
-}
-
-/// A fingerprint, or a file with a key.
-fn expected(text: &str) -> Result<Expected, ReportError> {
-    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
-    let spaced = |c: char| c.is_ascii_hexdigit() || c == ' ' || c == ':';
-    if digits == 32 && text.chars().all(spaced) {
-        return Ok(Expected::Fingerprint(text.to_owned()));
-    }
-    let read = fs::read_to_string(text).map_err(|error| {
-        ReportError::Refused(format!(
-            "--key: \"{text}\" is neither a fingerprint (eight groups of four) nor a file: {error}"
-        ))
-    })?;
-    // What `report key` prints has a line with the fingerprint first.
-    let pem = read
-        .find("-----BEGIN")
-        .and_then(|at| read.get(at..))
-        .unwrap_or(&read);
-    let key = PublicKey::from_pem(pem);
-    let key =
-        key.ok_or_else(|| ReportError::Refused(format!("--key: there is no key in {text}")))?;
-    Ok(Expected::Key(key))
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::alerts::personal;
 use crate::incidents::casework::Casework;
 use crate::querylog::days::{self, Part};
 use crate::querylog::erase::{Erased, erase_day};
@@ -34,6 +35,8 @@ pub struct Erasure {
     pub failed: BTreeMap<Date, String>,
     /// Notes about their incidents that are gone.
     pub notes: u64,
+    /// Alerts about them that are gone.
+    pub alerts: u64,
 }
 
 impl Erasure {
@@ -52,8 +55,8 @@ impl Erasure {
             kept,
         } = self.erased;
         let mut lines = vec![format!(
-            "{rows} rows ({lookups} look-ups) were erased from {} days, and {} notes about them.",
-            self.days, self.notes
+            "{rows} rows ({lookups} look-ups) were erased from {} days, with {} notes and {} alerts.",
+            self.days, self.notes, self.alerts
         )];
         if kept > 0 {
             lines.push(format!(
@@ -137,26 +140,24 @@ pub fn erase(
         }
     }
     erasure.held.dedup();
-    erasure.notes = notes(state_dir, zone, subject, until, &erasure.held)?;
+    let free = |at: Timestamp| !erasure.held.contains(&at.to_zoned(zone.clone()).date());
+    let keys = &subject.keys;
+    let notes = Casework::of(state_dir).erase(keys, until, free);
+    let alerts = personal::erase(state_dir, keys, until, free);
+    let failed = |what: &str, error: &dyn std::error::Error| {
+        ReportError::Refused(format!(
+            "the rows were erased, but {what} were not: {error}; run it again"
+        ))
+    };
+    erasure.notes = notes.map_err(|error| failed("the notes", &error))?;
+    erasure.alerts = alerts.map_err(|error| failed("the alerts", &error))?;
     let done = deed("erased")
         .about("rows", erasure.erased.rows)
         .about("kept_mandatory", erasure.erased.kept)
         .about("notes", erasure.notes)
+        .about("alerts", erasure.alerts)
         .about("held_days", erasure.held.len())
         .about("failed_days", erasure.failed.len());
     record.add(done, now)?;
     Ok(erasure)
-}
-
-/// Removes what was noted about their incidents on days that are not held.
-fn notes(
-    state_dir: &Path,
-    zone: &TimeZone,
-    subject: &Subject,
-    until: Timestamp,
-    held: &[Date],
-) -> Result<u64, ReportError> {
-    let free = |at: Timestamp| !held.contains(&at.to_zoned(zone.clone()).date());
-    let erased = Casework::of(state_dir).erase(&subject.keys, until, free);
-    erased.map_err(|error| ReportError::Refused(format!("the notes were not erased: {error}")))
 }

@@ -29,10 +29,12 @@ use crate::record::Deed;
 
 pub mod access;
 pub mod bundle;
+mod checked;
 pub mod command;
 pub mod csv;
 pub mod erasure;
 pub mod evidence;
+pub mod further;
 pub mod governors;
 pub mod holds;
 pub mod keeping;

@@ -108,7 +108,7 @@ impl Export<'_> {
                 policies.push(json!({ "number": number, "kept": false }));
                 continue;
             };
-            let texts = kept::texts(state_dir, &record);
+            let texts = kept::texts(state_dir, &record)?;
             for (name, hash, text) in texts.iter().flat_map(|texts| {
                 [
                     ("policy", &record.policy, texts.policy.clone()),

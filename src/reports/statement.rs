@@ -5,6 +5,8 @@
 //! cannot know (lawful basis, who was consulted) is left to be filled in, and
 //! says so.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 
 use crate::configuration::Configuration;
@@ -12,6 +14,7 @@ use crate::lists::category::Category;
 use crate::policy::decision::LogLevel;
 use crate::policy::document::{ChangeRule, TypedGroup};
 use crate::policy::group::SafeSearch;
+use crate::settings::Listen;
 
 use super::governors::made;
 use super::sheet::{Part, Sheet};
@@ -19,10 +22,42 @@ use super::sheet::{Part, Sheet};
 /// How the filter is deployed and what it needs.
 #[must_use]
 pub fn deployment(configuration: &Configuration, now: Timestamp) -> Sheet {
-    let document = &configuration.document;
-    let settings = &configuration.settings;
-    let listen = &settings.listen;
-    let addresses = |all: &[std::net::SocketAddr]| {
+    let rule = match configuration.document.rule {
+        ChangeRule::TwoPerson => {
+            "A change that loosens the filter waits until a second person has approved it."
+        }
+        ChangeRule::Notify => "A change acts at once, and a second person is told.",
+    };
+    Sheet {
+        title: "Deployment statement".to_owned(),
+        about: about(configuration, now),
+        parts: vec![
+            saying(
+                "What it is",
+                &[
+                    "Schoolgate is a DNS resolver on the school's own network. It answers every \
+                     device that is told to ask it, by the school's router or by a profile on the \
+                     device, and refuses names that the school's policy or a mandatory list \
+                     blocks. It sees names of sites, not pages, searches or messages.",
+                    "It needs the firewall to stop devices from asking other resolvers.",
+                ],
+            ),
+            listeners(&configuration.settings.listen),
+            groups(configuration),
+            saying(
+                "What nobody at the school can change",
+                &[
+                    "Names on mandatory lists (illegal content) are blocked for everybody, at \
+                     every hour. No setting lifts it.",
+                    rule,
+                ],
+            ),
+        ],
+    }
+}
+
+fn listeners(listen: &Listen) -> Part {
+    let addresses = |all: &[SocketAddr]| {
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();
         if all.is_empty() {
             "nowhere".to_owned()
@@ -36,9 +71,15 @@ pub fn deployment(configuration: &Configuration, now: Timestamp) -> Sheet {
         ("DNS over HTTPS", addresses(&listen.https)),
         ("The pages", listen.dashboard.to_string()),
     ];
-    let rows = rows.map(|(what, at)| vec![what.to_owned(), at]).to_vec();
+    let rows = rows.map(|(what, at)| vec![what.to_owned(), at]);
+    let headings = ["What", "Where"];
+    Part::table("Where it is asked", "Listeners", &headings, rows.to_vec())
+}
+
+fn groups(configuration: &Configuration) -> Part {
+    let document = &configuration.document;
     let enabled = document.groups.iter().filter(|group| group.enabled);
-    let groups = enabled.map(|group| {
+    let rows = enabled.map(|group| {
         let networks: Vec<String> = group.networks.iter().map(|n| n.value.to_string()).collect();
         vec![
             group.id.value.clone(),
@@ -48,76 +89,104 @@ pub fn deployment(configuration: &Configuration, now: Timestamp) -> Sheet {
         ]
     });
     let unknown = document.unknown.as_ref().map_or("", |group| &group.value);
-    let rule = match document.rule {
-        ChangeRule::TwoPerson => {
-            "A change that loosens the filter waits until a second person has approved it."
-        }
-        ChangeRule::Notify => "A change acts at once, and a second person is told.",
-    };
+    Part::table(
+        "Groups",
+        "What is blocked for whom",
+        &["Group", "Networks", "Blocked at all hours", "Safe search"],
+        rows.collect(),
+    )
+    .and(format!(
+        "{} devices are in the inventory; one that nobody knows is in the group \"{unknown}\", \
+         never without a filter.",
+        configuration.devices.devices().len()
+    ))
+}
+
+/// What a data protection impact assessment asks for.
+#[must_use]
+pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
+    let days = configuration.settings.querylog.keep_days;
+    let upstreams = configuration.settings.upstream.servers.len();
+    let rows =
+        format!("Rows: {days} days, then a whole day is dropped at a time; a legal hold stops it.");
+    let upstreams = format!(
+        "{upstreams} upstream resolvers get the names that are not blocked or cached, and nothing \
+         that identifies a device. Whoever the school sends alerts to learns which device met what \
+         kind of site. Bundles go to whom somebody hands them; the record has each."
+    );
     Sheet {
-        title: "Deployment statement".to_owned(),
+        title: "Input for a data protection impact assessment".to_owned(),
         about: about(configuration, now),
         parts: vec![
-            Part::saying(
-                "What it is",
-                vec![
-                    "Schoolgate is a DNS resolver on the school's own network. It answers every \
-                     device that is told to ask it, by the school's router or by a profile on the \
-                     device, and refuses names that the school's policy or a mandatory list \
-                     blocks. It sees names of sites, not pages, searches or messages."
-                        .to_owned(),
-                    "It needs the firewall to stop devices from asking other resolvers.".to_owned(),
+            saying(
+                "Purpose",
+                &[
+                    "Keeping children safe from illegal and harmful content online (KCSIE, the \
+                     DfE's filtering and monitoring standards, the Prevent duty), and showing \
+                     that it is done.",
+                    "To be filled in by the school: lawful basis, who was consulted, how pupils, \
+                     parents and staff are told.",
                 ],
             ),
-            Part::table("Where it is asked", "Listeners", &["What", "Where"], rows),
-            Part::table(
-                "Groups",
-                "What is blocked for whom",
-                &["Group", "Networks", "Blocked at all hours", "Safe search"],
-                groups.collect(),
-            )
-            .and(format!(
-                "{} devices are in the inventory; one that nobody knows is in the group \
-                 \"{unknown}\", never without a filter.",
-                configuration.devices.devices().len()
-            )),
-            Part::saying(
-                "What nobody at the school can change",
-                vec![
-                    "Names on mandatory lists (illegal content) are blocked for everybody, at \
-                     every hour. No setting lifts it."
-                        .to_owned(),
-                    rule.to_owned(),
+            pairs("What is written down", ["Field", "What it is"], &FIELDS)
+                .and("A blocked, rewritten or mandatory look-up is always written in full."),
+            levels(configuration),
+            saying(
+                "How long",
+                &[
+                    &rows,
+                    "Numbers without devices or names, notes on incidents, and the record of who \
+                     did what stay longer.",
+                ],
+            ),
+            pairs("Who sees what", ["Role", "Sees"], &ROLES).and(
+                "Each reading of a device's rows is added to a record that shows whether it was \
+                 altered.",
+            ),
+            saying("Who else gets data", &[&upstreams]),
+            saying(
+                "Rights",
+                &[
+                    "Access: `schoolgate report subject`. Erasure: `schoolgate report erase`. Both \
+                   are recorded.",
                 ],
             ),
         ],
     }
 }
 
-/// What a data protection impact assessment asks for.
-#[must_use]
-pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
-    let document = &configuration.document;
-    let fields = [
-        ("time", "when the device asked, in UTC"),
-        (
-            "device, name, owner",
-            "from the school's inventory or a DHCP lease, as it was then",
-        ),
-        ("MAC and IP address", "by which the device is known"),
-        ("group", "whose rules applied"),
-        (
-            "name asked for and type",
-            "the site, not the page; may reveal special categories",
-        ),
-        (
-            "outcome, category, source, rule number",
-            "what the filter did and why",
-        ),
-    ];
-    let fields = fields.map(|(field, what)| vec![field.to_owned(), what.to_owned()]);
-    let enabled = document.groups.iter().filter(|group| group.enabled);
-    let levels = enabled.map(|group| {
+const FIELDS: [(&str, &str); 6] = [
+    ("time", "when the device asked, in UTC"),
+    (
+        "device and its name",
+        "from the school's inventory or a DHCP lease, as it was then",
+    ),
+    ("MAC and IP address", "by which the device is known"),
+    ("group", "whose rules applied"),
+    (
+        "name asked for and type",
+        "the site, not the page; may reveal special categories",
+    ),
+    (
+        "outcome, category, source, rule number",
+        "what the filter did and why",
+    ),
+];
+
+const ROLES: [(&str, &str); 5] = [
+    (
+        "Safeguarding lead",
+        "rows, incidents, notes, evidence, hosts of mandatory hits",
+    ),
+    ("Headteacher", "incidents without mandatory hosts, reports"),
+    ("Technician", "counts, devices, lists; no pupil's rows"),
+    ("Governor", "numbers for ended terms, small ones hidden"),
+    ("Auditor", "the record of who did what"),
+];
+
+fn levels(configuration: &Configuration) -> Part {
+    let all = configuration.document.groups.iter();
+    let rows = all.filter(|group| group.enabled).map(|group| {
         let level = match group.log {
             LogLevel::Off => "nothing",
             LogLevel::Counts => "numbers only",
@@ -126,75 +195,26 @@ pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
         };
         vec![group.id.value.clone(), level.to_owned()]
     });
-    let days = configuration.settings.querylog.keep_days;
-    let upstreams = configuration.settings.upstream.servers.len();
-    let roles = [
-        (
-            "Safeguarding lead",
-            "rows, incidents, notes, evidence, hosts of mandatory hits",
-        ),
-        ("Headteacher", "incidents without mandatory hosts, reports"),
-        ("Technician", "counts, devices, lists; no pupil's rows"),
-        ("Governor", "numbers for ended terms, small ones hidden"),
-        ("Auditor", "the record of who did what"),
-    ];
-    let roles = roles.map(|(role, sees)| vec![role.to_owned(), sees.to_owned()]);
-    Sheet {
-        title: "Input for a data protection impact assessment".to_owned(),
-        about: about(configuration, now),
-        parts: vec![
-            Part::saying(
-                "Purpose",
-                vec![
-                    "Keeping children safe from illegal and harmful content online (KCSIE, the \
-                     DfE's filtering and monitoring standards, the Prevent duty), and showing \
-                     that it is done."
-                        .to_owned(),
-                    "To be filled in by the school: lawful basis, who was consulted, how pupils, \
-                     parents and staff are told."
-                        .to_owned(),
-                ],
-            ),
-            Part::table("What is written down", "Fields of a row", &["Field", "What it is"], fields.to_vec())
-                .and("A blocked, rewritten or mandatory look-up is always written in full."),
-            Part::table(
-                "Allowed look-ups",
-                "What is written down of allowed look-ups",
-                &["Group", "What is kept"],
-                levels.collect(),
-            ),
-            Part::saying(
-                "How long",
-                vec![
-                    format!("Rows: {days} days, then a whole day is dropped at a time; a legal hold stops it."),
-                    "Numbers without devices or names, notes on incidents, and the record of who did \
-                     what stay longer."
-                        .to_owned(),
-                ],
-            ),
-            Part::table("Who sees what", "Roles", &["Role", "Sees"], roles.to_vec()).and(
-                "Each reading of a device's rows is added to a record that shows whether it was \
-                 altered.",
-            ),
-            Part::saying(
-                "Who else gets data",
-                vec![format!(
-                    "{upstreams} upstream resolvers get the names that are not blocked or cached, \
-                     and nothing that identifies a device. Nobody else gets anything, unless \
-                     somebody takes out a bundle or an alert is sent; the record has the first, \
-                     and neither names a site to anybody by e-mail."
-                )],
-            ),
-            Part::saying(
-                "Rights",
-                vec![
-                    "Access: `schoolgate report subject`. Erasure: `schoolgate report erase`. \
-                     Both are recorded."
-                        .to_owned(),
-                ],
-            ),
-        ],
-    }
+    Part::table(
+        "Allowed look-ups",
+        "What is written down of allowed look-ups",
+        &["Group", "What is kept"],
+        rows.collect(),
+    )
+}
+
+fn saying(heading: &str, says: &[&str]) -> Part {
+    Part::saying(
+        heading,
+        says.iter().map(|line| (*line).to_owned()).collect(),
+    )
+}
+
+fn pairs(heading: &str, headings: [&str; 2], rows: &[(&str, &str)]) -> Part {
+    let rows = rows
+        .iter()
+        .map(|(a, b)| vec![(*a).to_owned(), (*b).to_owned()]);
+    Part::table(heading, heading, &headings, rows.collect())
 }
 
 fn about(configuration: &Configuration, now: Timestamp) -> Vec<String> {

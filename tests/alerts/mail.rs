@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{FIVE_SECONDS, Post, both, number, school};
 use crate::serve::peer::Authority;
+use crate::serve::school::School;
 use crate::serve::{eventually, within};
 
 const PEOPLE: &str = r#"
@@ -225,6 +226,30 @@ fn what_a_server_refuses_for_good_goes_to_the_fallback() {
         .find(|l| l.to().starts_with("office"))
         .unwrap();
     assert!(office.of("text").contains("gone@school.example"));
+}
+
+/// Who writes another address into the policy and has nobody put it in force
+/// diverts nothing.
+#[test]
+fn what_is_typed_and_not_in_force_changes_nothing() {
+    let Some(post) = Post::start(&[], "alerts by the policy in force") else {
+        return;
+    };
+    let school = School::start(school(&post.plain(), PEOPLE));
+    let typed = std::fs::read_to_string(school.folder.path().join("policy.toml")).unwrap();
+    let hushed = typed.replace("dsl@school.example", "pupil@school.example")
+        + "[alerts.themes.suicide_self_harm]\ntell = \"digest\"\n";
+    school.folder.put("policy.toml", &hushed);
+    let _alerts = super::alerts(&school.folder);
+    school.ask_from("127.0.0.7", "hurt.example");
+    let letters = eventually("the alert", || {
+        Some(post.letters()).filter(|letters| letters.len() == 2)
+    });
+    assert!(
+        letters
+            .iter()
+            .all(|letter| !letter.to().starts_with("pupil"))
+    );
 }
 
 fn encrypted(post: &Post, security: &str) -> String {

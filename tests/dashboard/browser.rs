@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use crate::serve::{eventually, has};
 
 /// Where the script of axe-core is, if `.ci/run` has fetched it.
@@ -82,7 +83,10 @@ impl Browser {
             "--hide-scrollbars".to_owned(),
             // Nothing but this machine can be reached.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
-            format!("--user-data-dir={}", browser._profile.path().join("p").display()),
+            format!(
+                "--user-data-dir={}",
+                browser._profile.path().join("p").display()
+            ),
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -102,26 +106,34 @@ impl Browser {
 
     fn try_post(&self, path: &str, body: &Value) -> Result<Value, Value> {
         let url = format!("{}{path}", self.session);
-        let mut response = self.agent.post(&url).send_json(body).unwrap();
-        let mut answer: Value = response.body_mut().read_json().unwrap();
-        let value = answer["value"].take();
-        if response.status().is_success() {
-            Ok(value)
-        } else {
-            Err(value)
-        }
+        let post = self.agent.post(&url);
+        let post = post.header("content-type", "application/json; charset=utf-8");
+        let response = post.send(body.to_string()).unwrap();
+        let done = response.status().is_success();
+        let value = value(response);
+        if done { Ok(value) } else { Err(value) }
     }
 
     fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.session);
-        let mut response = self.agent.get(&url).call().unwrap();
-        let mut answer: Value = response.body_mut().read_json().unwrap();
-        answer["value"].take()
+        value(self.agent.get(&url).call().unwrap())
     }
 
     /// Opens a page and waits until it is there.
     pub(crate) fn open(&self, url: &str) {
         self.post("/url", &json!({ "url": url }));
+    }
+
+    /// Goes on as somebody who has signed in elsewhere. `place` is any page of
+    /// the same server.
+    pub(crate) fn become_(&self, place: &str, client: &Client) {
+        self.open(place);
+        let url = format!("{}/cookie", self.session);
+        self.agent.delete(&url).call().unwrap();
+        for (name, value) in &client.cookies {
+            let cookie = json!({"cookie": {"name": name, "value": value, "httpOnly": true}});
+            self.post("/cookie", &cookie);
+        }
     }
 
     /// Where it is.
@@ -251,9 +263,11 @@ impl Browser {
         words.collect()
     }
 
-    /// Whether the page is wider than its window.
-    pub(crate) fn is_too_wide(&self) -> bool {
-        self.run("return document.documentElement.scrollWidth > innerWidth") == json!(true)
+    /// Whether the page is wider than a screen of this width: on a phone the
+    /// window grows with its page.
+    pub(crate) fn is_wider_than(&self, width: u32) -> bool {
+        let is = self.run("return document.documentElement.scrollWidth");
+        is.as_u64().unwrap() > u64::from(width)
     }
 }
 
@@ -264,6 +278,14 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// What the driver answers; a picture of a long page is large.
+fn value(mut response: ureq::http::Response<ureq::Body>) -> Value {
+    let body = response.body_mut().with_config().limit(100 << 20);
+    let text = body.read_to_string().unwrap();
+    let mut answer: Value = serde_json::from_str(&text).unwrap();
+    answer["value"].take()
 }
 
 fn root() -> PathBuf {

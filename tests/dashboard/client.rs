@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use socket2::{Domain, Socket, Type};
 use totp_rs::{Builder, Secret};
 
 use crate::serve::school::{Folder, Running};
@@ -86,7 +87,8 @@ pub(crate) struct Account {
     /// The second factor's, once it is set up.
     pub(crate) secret: Option<String>,
     pub(crate) recovery_codes: Vec<String>,
-    last_step: u64,
+    /// The step of the last code that was used.
+    pub(crate) last_step: u64,
 }
 
 impl Account {
@@ -119,6 +121,11 @@ impl Account {
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
+        Self::known(account)
+    }
+
+    /// One that was made in another way.
+    pub(crate) fn known(account: &str) -> Self {
         Self {
             account: account.to_owned(),
             password: PASSWORD.to_owned(),
@@ -133,7 +140,7 @@ impl Account {
     pub(crate) fn code(&mut self) -> String {
         let secret = self.secret.as_ref().expect("a second factor");
         let now = u64::try_from(Timestamp::now().as_second()).unwrap() / 30;
-        self.last_step = (now - 1).max(self.last_step + 1);
+        self.last_step = now.max(self.last_step + 1);
         assert!(self.last_step <= now + 1, "too many codes in one minute");
         code_at(secret, self.last_step)
     }
@@ -184,6 +191,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
+    /// Where they sit.
+    from: IpAddr,
     pub(crate) cookies: BTreeMap<String, String>,
     pub(crate) csrf: Option<String>,
     /// Sent with every request; `host` takes the place of the true one.
@@ -192,8 +201,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(pages: &Pages) -> Self {
+        Self::from("127.0.0.1", pages)
+    }
+
+    /// Somebody at another address of this machine.
+    pub(crate) fn from(from: &str, pages: &Pages) -> Self {
         Self {
             address: pages.address,
+            from: from.parse().unwrap(),
             cookies: BTreeMap::new(),
             csrf: None,
             headers: Vec::new(),
@@ -296,7 +311,7 @@ impl Client {
         }
         text += "\r\n";
         text += body.unwrap_or_default();
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = self.connect();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
@@ -306,6 +321,13 @@ impl Client {
         let answer = read(&bytes);
         self.keep(&answer);
         answer
+    }
+
+    fn connect(&self) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(self.from, 0).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.into()
     }
 
     fn keep(&mut self, answer: &Answer) {

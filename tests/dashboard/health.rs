@@ -144,7 +144,7 @@ fn a_list_that_shrank_shows_with_what_to_do() {
     assert!(one.page().contains("CC0-1.0"), "{one:?}");
     let health = technician.get("/health");
     assert!(
-        health.page().contains("1 of 3 lists are not up to date"),
+        health.page().contains("1 of 3 lists is not up to date"),
         "{health:?}"
     );
     for path in [

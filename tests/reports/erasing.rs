@@ -137,6 +137,43 @@ fn a_running_server_loses_no_row() {
     assert_eq!(rows.len(), asked);
 }
 
+/// The pages remember what the numbers of an open day mean, and must be right
+/// all the same.
+#[test]
+fn readers_are_right_after_it() {
+    use schoolgate::configuration::Configuration;
+    use schoolgate::incidents::wanted::{Page, Wanted};
+    use schoolgate::incidents::{book::Book, hours::SchoolHours};
+
+    let folder = seed::plan().write();
+    let configuration = Configuration::load(folder.path()).map_err(|_| ()).unwrap();
+    let open = || Book::open(&folder.state(), SchoolHours::of(&configuration.document));
+    let (book, mut log) = (open(), Log::new(&folder, &london()));
+    let read = |book: &Book| {
+        let all = book
+            .incidents(&Wanted::default(), Page::first(100))
+            .incidents;
+        let said = all.into_iter().map(|i| (i.device.unwrap(), i.domain));
+        said.collect::<Vec<_>>()
+    };
+    for round in 0..4_i64 {
+        let at = hours_ago(2) + SignedDuration::from_mins(20 * round);
+        log.visit(at, "ipad-7a-01", "games", "blockworld.example", 2);
+        log.visit(at, seed::TRIED, "self_harm", seed::TRIED_SITE, 3);
+        log.write(Timestamp::now());
+        assert!(read(&book).contains(&(seed::TRIED.into(), seed::TRIED_SITE.into())));
+        fine(&erase(&folder, &[]));
+        let at = at + SignedDuration::from_mins(10);
+        log.visit(at, "ipad-7a-02", "gambling", "bets.example", 1);
+        log.visit(at, "ipad-7a-03", "bypass", "free-vpn.example", 1);
+        log.write(Timestamp::now());
+        let said = read(&book);
+        assert_eq!(said, read(&open()));
+        assert_eq!(said.len() as i64, 3 * (round + 1), "{said:?}");
+        assert!(!said.iter().any(|(device, _)| device == seed::TRIED));
+    }
+}
+
 /// Notes go with the incidents they are about.
 #[test]
 fn notes_go_too() {
@@ -161,7 +198,7 @@ fn notes_go_too() {
             .unwrap();
     }
     let said = fine(&erase(&folder, &[]));
-    assert!(said.contains("4 notes"), "{said}");
+    assert!(said.contains("4 notes and 0 alerts"), "{said}");
     drop(book);
     let state = folder.state();
     let gone = format!("a note on {}, category", seed::TRIED);

@@ -72,6 +72,16 @@ fn ends_with_its_parent(signal: Signal) {
         .next()
         .unwrap();
     let dns = dns.parse().unwrap();
+    let pages = printed
+        .iter()
+        .find_map(|line| line.strip_prefix("Now pages on http://"));
+    let pages: std::net::SocketAddr = pages.unwrap().parse().unwrap();
+    let set_up = format!("http://{pages}/set-up");
+    assert!(
+        printed.iter().any(|line| line.ends_with(&set_up)),
+        "{printed:?}"
+    );
+    assert!(std::net::TcpStream::connect(pages).is_ok());
     let client = Client::new("127.0.0.1");
     let ask = |name: &str| client.exchange(dns, &wire::question(1, name, wire::A));
     let blocked = Reply::read(&ask("bets.example").unwrap());
@@ -89,6 +99,8 @@ fn ends_with_its_parent(signal: Signal) {
     up.0.wait().unwrap();
     let free = || std::net::UdpSocket::bind(dns).ok().map(drop);
     eventually("the server to end with the one who started it", free);
+    let free = || std::net::TcpListener::bind(pages).ok().map(drop);
+    eventually("the pages to end with the one who started them", free);
 }
 
 #[test]

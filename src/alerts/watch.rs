@@ -90,7 +90,7 @@ impl School {
         if record.policy == *known {
             return;
         }
-        let Some(texts) = kept::texts(state_dir, &record) else {
+        let Ok(Some(texts)) = kept::texts(state_dir, &record) else {
             return;
         };
         let (document, complaints) = PolicyDocument::read("policy.toml", &texts.policy);

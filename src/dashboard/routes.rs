@@ -192,7 +192,7 @@ pub fn routes() -> Vec<Route> {
         read("/lists/{id}", Only(&LISTS), lists::source),
         read("/record", RECORD, record::page),
         read("/record.csv", RECORD, record::csv),
-        read("/reports", NUMBERS, reports::page),
+        read("/reports", SignedIn, reports::page),
         read("/reports/deployment", STATEMENTS, reports::deployment),
         read("/reports/dpia", STATEMENTS, reports::dpia),
         read("/reports/governors", NUMBERS, reports::governors),

@@ -35,7 +35,7 @@ fn killed_at_any_moment_it_tells_each_alert_once() {
     }
     let _alerts = super::alerts(&school.folder);
     let alerts = i64::from(asked);
-    within(Duration::from_secs(60), "all alerts", || {
+    within(Duration::from_secs(120), "all alerts", || {
         let raised = number(&school.folder, "SELECT count(*) FROM alerts");
         let waits = "SELECT count(*) FROM outbox WHERE state <> 'sent'";
         (raised == alerts && number(&school.folder, waits) == 0).then_some(())

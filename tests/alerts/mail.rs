@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{FIVE_SECONDS, Post, both, number, school};
+use super::{FIVE_SECONDS, Post, both, eventually, number, school};
 use crate::serve::peer::Authority;
 use crate::serve::school::School;
-use crate::serve::{eventually, within};
+use crate::serve::within;
 
 const PEOPLE: &str = r#"
 [alerts.people]
@@ -142,7 +142,7 @@ fn while_the_server_is_down_messages_wait_and_then_leave_once() {
     drop(alerts);
     let _alerts = super::alerts(&school.folder);
     post.comes_back();
-    within(Duration::from_secs(40), "all messages", || {
+    within(Duration::from_secs(120), "all messages", || {
         (number(&school.folder, waiting) == 0).then_some(())
     });
     let letters = post.letters();
@@ -201,7 +201,7 @@ fn a_server_with_a_bad_certificate_is_told_nothing() {
     post.goes_down();
     authority.sign().write(keys.path());
     post.comes_back();
-    let letters = within(Duration::from_secs(40), "the alert", || {
+    let letters = within(Duration::from_secs(120), "the alert", || {
         Some(post.letters()).filter(|letters| letters.len() == 2)
     });
     assert!(letters[0].0["tls"].as_bool().unwrap());

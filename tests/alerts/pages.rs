@@ -1,8 +1,7 @@
 //! The pages of alerts: who sees them, who has seen to them, and the trial.
 
-use super::{Post, number, school};
+use super::{Post, eventually, number, school};
 use crate::dashboard::client::{Client, Pages};
-use crate::serve::eventually;
 use crate::serve::school::School;
 
 #[test]

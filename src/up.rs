@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::appliance::all_of;
 use crate::appliance::private_ca::PrivateCa;
 use crate::configuration::Configuration;
+use crate::lists::durable;
 use crate::settings::Settings;
 
 /// A question for bets.example, as RFC 8484 has it in an address.
@@ -71,11 +72,9 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
 /// Where the pages are, and how the first account comes about.
 fn say_pages(line: &str, settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "Now {line}")?;
-    let code = settings.state_dir.join("set-up-code");
-    if let (Some(at), Ok(code)) = (
-        line.strip_prefix("pages on "),
-        std::fs::read_to_string(code),
-    ) {
+    let code = durable::read_if_any(&settings.state_dir.join("set-up-code"))?;
+    if let (Some(at), Some(code)) = (line.strip_prefix("pages on "), code) {
+        let code = String::from_utf8_lossy(&code);
         let code = code.trim();
         writeln!(
             out,

@@ -175,6 +175,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &["alerts", "incidents", "people", "querylog", "requests"],
     ),
     ("maud", &["dashboard"]),
+    ("plotters", &["dashboard/chart"]),
     ("lettre", &["alerts"]),
     (
         "std::fs",

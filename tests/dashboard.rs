@@ -16,3 +16,4 @@ pub(crate) mod seed;
 mod server;
 mod set_up;
 mod sign_in;
+mod walk;

@@ -47,6 +47,7 @@ fn the_rules_are_right_and_speak_when_they_must() {
     for (verb, file) in [
         (["check", "config"], "prometheus.yml"),
         (["test", "rules"], "rules_test.yml"),
+        (["test", "rules"], "week_test.yml"),
     ] {
         let output = Command::new("promtool")
             .args(verb)
@@ -58,7 +59,9 @@ fn the_rules_are_right_and_speak_when_they_must() {
     }
     // None is without its test.
     let rules = fs::read_to_string(deploy("prometheus/rules.yml")).unwrap();
-    let tests = fs::read_to_string(deploy("prometheus/rules_test.yml")).unwrap();
+    let tests = ["rules_test.yml", "week_test.yml"];
+    let tests = tests.map(|file| fs::read_to_string(deploy("prometheus").join(file)).unwrap());
+    let tests = tests.concat();
     let alerts = rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
@@ -81,7 +84,9 @@ fn the_boards_speak_of_categories_that_exist_and_of_no_device() {
             }
         }
         let text = board.to_string();
-        for word in ["device\"", "client=", "name=", "{{device", "{{name", "http"] {
+        for word in [
+            "device\"", "client=", "{name=", "{{device", "{{name", "http",
+        ] {
             assert!(!text.contains(word), "{file}: {word}");
         }
     }
@@ -231,11 +236,15 @@ impl Prometheus {
         };
         // It must be able to go on speaking.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Self {
+        let started = Self {
             address,
             _process: process,
             _folder: folder,
-        }
+        };
+        within(Duration::from_secs(60), "prometheus", || {
+            started.fetch("/-/ready").contains(" 200 OK").then_some(())
+        });
+        started
     }
 
     fn ask(&self, query: &str) -> Value {
@@ -244,11 +253,16 @@ impl Prometheus {
     }
 
     fn get(&self, path: &str) -> Value {
+        let text = self.fetch(path);
+        let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: {text}"))
+    }
+
+    fn fetch(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let (_, body) = text.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: {text}"))
+        text
     }
 }

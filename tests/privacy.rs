@@ -172,7 +172,9 @@ fn names_and_addresses_are_in_the_query_log_and_nowhere_else() {
     assert_free("stderr", said.as_bytes(), &everything);
     let files = state_files(&folder);
     assert!(files.iter().any(|(_, log)| *log) && files.iter().any(|(_, log)| !log));
-    for (path, _) in files.iter().filter(|(_, log)| !log) {
+    // The socket that a killed server leaves behind holds nothing.
+    let plain = |path: &PathBuf| path.is_file();
+    for (path, _) in files.iter().filter(|(path, log)| !log && plain(path)) {
         assert_free(
             &path.display().to_string(),
             &std::fs::read(path).unwrap(),

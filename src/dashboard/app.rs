@@ -41,7 +41,7 @@ pub struct App {
     pub alerts: Alerts,
     /// Sites that somebody wants opened or blocked.
     pub requests: Requests,
-    /// The policy in force.
+    /// What the filter says of a site, without a wait.
     pub standing: Standing,
 }
 

@@ -110,7 +110,6 @@ fn write<T: 'static>(
     }
 }
 
-/// Who may see how the machine fares.
 /// Who may see how the machine fares, which devices there are and what holds for
 /// them.
 const HEALTH: [Role; 3] = [Role::Technician, Role::Dsl, Role::Head];
@@ -193,7 +192,7 @@ pub fn routes() -> Vec<Route> {
         read("/lists/{id}", Only(&LISTS), lists::source),
         read("/record", RECORD, record::page),
         read("/record.csv", RECORD, record::csv),
-        read("/reports", NUMBERS, reports::page),
+        read("/reports", SignedIn, reports::page),
         read("/reports/deployment", STATEMENTS, reports::deployment),
         read("/reports/dpia", STATEMENTS, reports::dpia),
         read("/reports/governors", NUMBERS, reports::governors),

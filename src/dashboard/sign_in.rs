@@ -30,7 +30,7 @@ pub(super) struct Next {
 
 /// A password, as it is sent.
 #[derive(Deserialize)]
-pub(super) struct Password {
+pub(super) struct Tried {
     account: String,
     password: String,
     #[serde(default)]
@@ -61,7 +61,7 @@ pub(super) async fn page(
 pub(super) async fn try_password(
     State(app): State<Arc<App>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Sent(sent): Sent<Password>,
+    Sent(sent): Sent<Tried>,
 ) -> Result<Response, Problem> {
     let next = own(&sent.next);
     let entry = app

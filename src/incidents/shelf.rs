@@ -20,7 +20,7 @@ use super::files::{Files, Stamp};
 use super::words::Words;
 
 /// What finished days may take, in bytes: some two years of a large school.
-const MOST_BYTES: usize = 96 << 20;
+const MOST_BYTES: usize = 128 << 20;
 /// Days being written that are kept as rows: today, and yesterday at midnight.
 const MOST_LIVE: usize = 2;
 
@@ -226,7 +226,6 @@ fn read_day(file: &mut DayFile, whole: bool) -> Result<Told, Unreadable> {
         Ok(rows)
     })?;
     let incidents = collapse(&rows, &words);
-    words.seal();
     let mut day = Told {
         words: Arc::new(words),
         incidents,
@@ -242,6 +241,7 @@ impl Told {
     fn leave_background_out(&mut self) {
         self.incidents.retain(|incident| !incident.background);
         self.incidents.shrink_to_fit();
+        self.words = Arc::new(self.words.of_these(&mut self.incidents));
         self.whole = false;
     }
 

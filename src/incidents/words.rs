@@ -16,6 +16,7 @@ use crate::querylog::read::Unreadable;
 use crate::querylog::row::VARIOUS;
 use crate::querylog::visits;
 
+use super::collapse::Short;
 use super::interest;
 
 /// Ids of categories that a day can tell apart. The catalogue has fewer, and those
@@ -163,21 +164,42 @@ impl Words {
 
     /// About how many bytes they hold.
     pub(super) fn bytes(&self) -> usize {
+        let each = if self.texts.numbers.is_empty() {
+            32
+        } else {
+            96
+        };
         self.texts
             .all
             .iter()
-            .map(|text| 2 * text.len() + 60)
+            .map(|text| text.len() + each)
             .sum::<usize>()
             + self.clients.len() * size_of::<Who>()
             + self.rulings.len() * size_of::<Facts>()
             + self.domains.len() * 10
     }
 
-    /// Keeps only what finished incidents need.
-    pub(super) fn seal(&mut self) {
-        self.domains = HashMap::default();
-        self.texts.numbers = HashMap::default();
-        self.texts.all.shrink_to_fit();
+    /// The words of these incidents alone, which get their numbers anew.
+    pub(super) fn of_these(&self, incidents: &mut [Short]) -> Self {
+        let mut words = Self {
+            clients: vec![Who::default(); self.clients.len()],
+            ids: self.ids.clone(),
+            ..Self::default()
+        };
+        for incident in incidents {
+            let who = self.client(incident.client);
+            let mut again = |number| words.texts.number(self.texts.text(number));
+            incident.domain = again(incident.domain);
+            let who = Who {
+                device: again(who.device),
+                name: again(who.name),
+                group: again(who.group),
+            };
+            put(&mut words.clients, incident.client.into(), who, who);
+        }
+        words.texts.numbers = HashMap::default();
+        words.texts.all.shrink_to_fit();
+        words
     }
 
     fn known(&self, set: Ids) -> impl Iterator<Item = &(String, Option<Category>)> {

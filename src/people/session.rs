@@ -96,7 +96,7 @@ impl People {
         };
         let fresh = holds(began, self.rules.session) && holds(seen, self.rules.idle);
         if !fresh || !account.is_usable(now) {
-            store.execute("DELETE FROM session WHERE id = ?1", [id])?;
+            end(&store, id)?;
             return Ok(None);
         }
         if now_second - seen >= PRECISION.as_secs() {
@@ -196,6 +196,12 @@ pub(super) fn begin(
         params![account, MOST],
     )?;
     Ok(secret)
+}
+
+/// Ends one.
+pub(super) fn end(store: &Connection, id: i64) -> rusqlite::Result<()> {
+    store.execute("DELETE FROM session WHERE id = ?1", [id])?;
+    Ok(())
 }
 
 /// Ends every session of `account`.

@@ -118,7 +118,7 @@ impl People {
         let store = self.store();
         attempt.was_right(&store, now)?;
         // Another secret than the one that was only half in.
-        self.end_one(&store, session.id)?;
+        session::end(&store, session.id)?;
         let secret = session::begin(&store, &account, from, true, now)?;
         drop(store);
         if let Some(left) = left {
@@ -136,7 +136,7 @@ impl People {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<(), PeopleError> {
-        self.end_one(&self.store(), session.id)?;
+        session::end(&self.store(), session.id)?;
         let deed = Actor::new(&session.person.account, from).deed("signed_out");
         self.note(deed, now)
     }
@@ -192,10 +192,5 @@ impl People {
             params![account, now.as_second()],
         )?;
         self.note(Actor::new(account, from).deed("signed_in"), now)
-    }
-
-    fn end_one(&self, store: &rusqlite::Connection, id: i64) -> Result<(), PeopleError> {
-        store.execute("DELETE FROM session WHERE id = ?1", [id])?;
-        Ok(())
     }
 }

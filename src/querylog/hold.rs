@@ -142,8 +142,7 @@ impl Holds {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("# {}\n{days}\n", one_line(note)));
-        text
+        format!("{text}# {}\n{days}\n", one_line(note))
     }
 
     /// The text of the file without the hold of this id; none if there is none.

@@ -259,12 +259,13 @@ impl Desk<'_> {
                 out: file,
             } => {
                 let export = self.export(why);
-                let packed = || match incident {
-                    Some(id) => evidence::of_incident(export, *id, MandatoryHosts::Withheld),
-                    None => {
-                        let (subject, span) = (self.subject(whose)?, self.span(span)?);
-                        evidence::of_subject(export, &subject, span, MandatoryHosts::Withheld)
+                let hosts = MandatoryHosts::Withheld;
+                let packed = || {
+                    if let Some(id) = incident {
+                        return evidence::of_incident(export, *id, hosts);
                     }
+                    let (subject, span) = (self.subject(whose)?, self.span(span)?);
+                    evidence::of_subject(export, &subject, span, hosts)
                 };
                 written(file, packed, out)?;
             }

@@ -104,9 +104,10 @@ pub fn lift(
     let held = holds.all().iter().find(|held| held.id == id);
     let (Some(held), Some(text)) = (held, holds.without(id)) else {
         let ids: Vec<&str> = holds.all().iter().map(|held| &*held.id).collect();
-        let there_are = match ids.is_empty() {
-            true => "nothing is held".to_owned(),
-            false => format!("there are {}", ids.join(", ")),
+        let there_are = if ids.is_empty() {
+            "nothing is held".to_owned()
+        } else {
+            format!("there are {}", ids.join(", "))
         };
         return Err(ReportError::Refused(format!(
             "no hold \"{id}\"; {there_are}"

@@ -83,9 +83,9 @@ impl Export<'_> {
         let all = collapsed(rows);
         let json = rows::incidents_as_json(&all, zone, hosts);
         bundle.add("incidents.json", &json.map_err(failed)?)?;
-        let cases = self.book.casework().cases(&all);
-        let cases = cases.map_err(|e| ReportError::Io(std::io::Error::other(e)))?;
-        let noted = all.iter().zip(&cases);
+        let noted = self.book.casework().cases(&all);
+        let noted = noted.map_err(|e| ReportError::Io(std::io::Error::other(e)))?;
+        let noted = all.iter().zip(&noted);
         let notes: Vec<Value> = noted
             .flat_map(|(incident, case)| notes(incident, case))
             .collect();

@@ -90,7 +90,8 @@ impl Sheet {
         }
         for part in &self.parts {
             let line = "-".repeat(width(&part.heading));
-            text.push_str(&format!("\n{}\n{line}\n", part.heading));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n{}\n{line}\n", part.heading);
             for line in &part.says {
                 push(&mut text, line);
             }

@@ -185,10 +185,18 @@ impl Browser {
 
     /// Clicks on the link or button with this text.
     pub(crate) fn press(&self, text: &str) {
-        let quoted = text.replace('\'', "’");
-        let path = format!(
-            "//*[self::a or self::button or self::summary][contains(normalize-space(.), '{quoted}')]"
+        self.press_at(
+            text,
+            &format!("//*[self::a or self::button][contains(normalize-space(.), '{text}')]"),
         );
+    }
+
+    /// Clicks on the first link beside this text in a list.
+    pub(crate) fn press_beside(&self, text: &str) {
+        self.press_at(text, &format!("//li[contains(., '{text}')]//a"));
+    }
+
+    fn press_at(&self, text: &str, path: &str) {
         let wanted = json!({"using": "xpath", "value": path});
         let found = self.try_post("/element", &wanted).unwrap_or_else(|_| {
             panic!("no \"{text}\" on {}:\n{}", self.address(), self.text());
@@ -216,6 +224,14 @@ impl Browser {
             "features": [{"name": "prefers-color-scheme", "value": scheme}],
         }});
         self.post("/goog/cdp/execute", &media);
+    }
+
+    /// Where files go that a page gives.
+    pub(crate) fn download_to(&self, folder: &Path) {
+        let allow = json!({"cmd": "Browser.setDownloadBehavior", "params": {
+            "behavior": "allow", "downloadPath": folder,
+        }});
+        self.post("/goog/cdp/execute", &allow);
     }
 
     /// The whole page as a picture, for somebody to look at.

@@ -9,7 +9,9 @@ use schoolgate::requests::{
     Answer, Asking, Line, NotTaken, Outcome, Received, Requests, State, Text, Voice, Wish,
 };
 
+use super::client::{Client, Pages as Served};
 use super::running::{Page, Pages};
+use crate::serve::eventually;
 use crate::serve::school::Plan;
 
 fn start() -> Timestamp {
@@ -284,4 +286,95 @@ fn the_queue_is_for_those_who_have_signed_in_and_the_form_for_all() {
         page.body
     );
     assert!(!page.body.contains("<b>"), "{}", page.body);
+}
+
+/// The technician looks, the lead decides, and nobody sees more than is theirs.
+#[test]
+fn the_queue_is_worked_through_and_shows_each_role_what_is_theirs() {
+    let folder = Plan::new(&["127.0.0.1:9".parse().unwrap()]).write();
+    folder.refresh();
+    let queue = Requests::new(&folder.state(), [7; 32]);
+    let mut hostile = asking("bets.example", None, start());
+    hostile.voice.why = Text::new("<script>alert(1)</script> =cmd");
+    queue.ask(&hostile, client(1)).unwrap();
+    // It has come onto a mandatory list since it was asked for.
+    queue
+        .ask(&asking("www.vile-things.example", None, start()), client(2))
+        .unwrap();
+    let pages = Served::start(&folder);
+    let mut technician = Client::signed_in(&pages, &folder, "technician");
+    let mut lead = Client::signed_in(&pages, &folder, "dsl");
+    let mut head = Client::signed_in(&pages, &folder, "head");
+    for role in ["governor", "auditor"] {
+        let mut other = Client::signed_in(&pages, &folder, role);
+        for path in ["/requests", "/requests/1"] {
+            assert_eq!(other.get(path).status, 403, "{role} {path}");
+        }
+    }
+    // Until the lists are read no site is shown to anybody.
+    eventually("the lists", || {
+        let list = technician.get("/requests");
+        list.page().contains("bets.example").then_some(())
+    });
+    for (person, sees_device) in [
+        (&mut technician, false),
+        (&mut lead, true),
+        (&mut head, true),
+    ] {
+        let list = person.get("/requests");
+        assert!(!list.page().contains("vile-things"), "{}", list.body);
+        let one = person.get("/requests/1");
+        assert!(one.page().contains("&lt;script&gt;"), "{}", one.body);
+        assert!(one.body.contains("Gambling"), "{}", one.body);
+        assert!(!one.body.contains("<script"), "{}", one.body);
+        assert_eq!(one.body.contains("ipad-7"), sees_device);
+    }
+    let record = || std::fs::read_to_string(folder.state().join("record/access.jsonl")).unwrap();
+    assert!(!technician.get("/requests/2").page().contains("vile-things"));
+    assert!(!head.get("/requests/2").page().contains("vile-things"));
+    assert!(!record().contains("read_mandatory_host"));
+    assert!(lead.get("/requests/2").page().contains("vile-things"));
+    assert!(record().contains("read_mandatory_host") && !record().contains("vile"));
+
+    let note = [("note", "asked the class teacher")];
+    assert_eq!(technician.post("/requests/1/consider", &note).status, 303);
+    let decided = |reason, expires| {
+        [
+            ("outcome", "granted"),
+            ("reason", reason),
+            ("expires", expires),
+        ]
+    };
+    let at = "/requests/1/answer";
+    // Without the token of the session, without a reason, for ever.
+    assert_eq!(lead.send(at, &decided("Maths", "")).status, 400);
+    assert_eq!(lead.post(at, &decided(" ", "")).status, 400);
+    assert_eq!(lead.post(at, &decided("Maths", "2999-01-01")).status, 400);
+    assert_eq!(lead.post(at, &decided("Maths", "tomorrow")).status, 400);
+    assert_eq!(lead.post(at, &decided("Maths", "")).status, 303);
+    let late = technician.post(at, &decided("Maths", ""));
+    assert!(
+        late.status == 400 && late.body.contains("Somebody else"),
+        "{late:?}"
+    );
+    let one = head.get("/requests/1");
+    for words in ["granted by", "considered by", "asked the class teacher"] {
+        assert!(one.page().contains(words), "{words}: {}", one.body);
+    }
+    assert_eq!(head.get("/requests/99").status, 404);
+    assert!(matches!(head.get("/requests/x").status, 400 | 404));
+    assert!(record().contains("answered_request") && !record().contains("bets"));
+    // Who has signed in asks under their own name.
+    let sent = [
+        ("site", "maths.example"),
+        ("wish", "unblock"),
+        ("why", "x"),
+        ("who", "Other"),
+    ];
+    assert_eq!(lead.post("/request", &sent).status, 200);
+    let voice = &queue.file(3).unwrap().unwrap().voices[0];
+    assert_eq!(
+        (voice.who.as_str(), voice.account.as_deref()),
+        ("Jo Bloggs", Some("dsl"))
+    );
 }

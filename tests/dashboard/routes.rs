@@ -61,9 +61,7 @@ fn the_table_is_the_programs_own() {
 
 /// Whether a page let somebody in, whatever it then said.
 fn is_in(status: u16, location: &str) -> bool {
-    let turned_away = status == 403 || (status == 303 && location.starts_with("/sign-in"));
-    assert!(status < 500, "{status}");
-    !turned_away
+    status != 403 && !(status == 303 && location.starts_with("/sign-in"))
 }
 
 #[test]
@@ -98,7 +96,8 @@ fn each_role_sees_its_pages_and_no_others() {
                 "GET" => client.get(&real),
                 _ => client.post(&real, &[]),
             };
-            if is_in(answer.status, answer.location()) != may {
+            // Nothing of what is asked about is there; that must not make it fail.
+            if answer.status == 500 || is_in(answer.status, answer.location()) != may {
                 wrong.push(format!("{method} {path} as {name}: {}", answer.status));
             }
         };

@@ -201,8 +201,6 @@ fn rows_that_come_late_are_told_of_once() {
     for (minutes, device) in [(10, "ipad-2"), (20, "ipad-3"), (-3 * 1440, "ipad-4")] {
         school.asks(at(minutes), device, "hurt.example", "self_harm");
     }
-    // Right now only what is near the newest row is looked for; within a minute
-    // all of the day is.
     school.looks(at(60));
     school.looks(at(62));
     school.looks(at(64));
@@ -242,10 +240,8 @@ fn more_of_the_same_is_the_same_alert_for_a_while() {
 /// apart from what is blocked.
 #[test]
 fn an_allowed_look_up_counts_where_the_school_says_so() {
-    let (allowed, blocked) = (
-        (Verdict::Allow, Layer::Allow),
-        (Verdict::Block, Layer::Category),
-    );
+    let allowed = (Verdict::Allow, Layer::Allow);
+    let blocked = (Verdict::Block, Layer::Category);
     for (says, outcome, alerts) in [
         ("", allowed, 0),
         ("allowed = true", allowed, 1),
@@ -473,7 +469,6 @@ fn the_record_and_the_resolver_are_watched() {
             .count();
         assert_eq!(told, usize::from(minutes >= 202), "after {minutes} minutes");
     }
-    // Nobody has the roles: the fallback is told.
     let to = "SELECT count(*) FROM outbox WHERE recipient = 'office@school.example'";
     assert!(school.number(to) >= 3);
 }

@@ -189,7 +189,8 @@ impl Chart<'_> {
     fn label(&self, place: usize) -> String {
         let step = self.labels.len().div_ceil(MOST_LABELS).max(1);
         // The last place is the newest: it has a label.
-        let seen = (self.labels.len() - 1).abs_diff(place).is_multiple_of(step);
+        let newest = self.labels.len().saturating_sub(1);
+        let seen = newest.abs_diff(place).is_multiple_of(step);
         let label = self.labels.get(place).filter(|_| seen);
         label.cloned().unwrap_or_default()
     }

@@ -186,7 +186,7 @@ mod tests {
         assert!(complaints.is_empty());
         let text = "4000000000 00:11:22:33:44:55 10.0.0.7 iPad 01\n\
                     4000000000 00:11:22:33:44:66 10.0.0.8 guest-phone 01\n\
-                    5 02:00:00:00:00:01 10.0.0.6 gone 01\n";
+                    1700000000 02:00:00:00:00:01 10.0.0.6 gone 01\n";
         let leases = Leases::new([&read("leases", Format::Dnsmasq, text)]);
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         let client = |device: Option<&str>, mac: Option<&str>, ip: &str, ago: i64| Client {

@@ -27,11 +27,12 @@ pub fn name(asked: &str) -> Markup {
     if asked == VARIOUS || asked == "." {
         return html! { span { "various names" } };
     }
-    match read_as(asked) {
-        Some(unicode) => html! {
+    if let Some(unicode) = read_as(asked) {
+        html! {
             bdi class="name" { (unicode) } " " small class="muted" { "(" bdi class="name" { (asked) } ")" }
-        },
-        None => html! { bdi class="name" { (asked) } },
+        }
+    } else {
+        html! { bdi class="name" { (asked) } }
     }
 }
 
@@ -55,9 +56,12 @@ fn is_format(c: char) -> bool {
 /// What somebody else wrote, with a mark for each character that cannot be seen.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let seen = |c: char| match c.is_control() || is_format(c) {
-        true => '\u{fffd}',
-        false => c,
+    let seen = |c: char| {
+        if c.is_control() || is_format(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
     };
     text.chars().map(seen).collect()
 }

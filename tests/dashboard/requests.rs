@@ -110,7 +110,7 @@ fn those_who_want_the_same_are_one_request_and_are_counted_once() {
         (2, Received::Joined(1)),
         (3, Received::Joined(1)),
     ] {
-        now = now + SignedDuration::from_secs(60);
+        now += SignedDuration::from_secs(60);
         let taken = requests.ask(&asking("games.example", None, now), client(n));
         assert_eq!(taken.unwrap(), received);
     }
@@ -118,7 +118,7 @@ fn those_who_want_the_same_are_one_request_and_are_counted_once() {
     assert_eq!((all.len(), all[0].voices), (1, 3));
     // Many more are counted, and what each said is not kept.
     for n in 10..300 {
-        now = now + SignedDuration::from_secs(60);
+        now += SignedDuration::from_secs(60);
         requests
             .ask(&asking("games.example", None, now), client(n))
             .unwrap();
@@ -211,7 +211,7 @@ fn answered_requests_are_forgotten_after_two_years() {
             panic!("{site}");
         };
         requests.answer(id, "t.tech", &answer, now).unwrap();
-        now = now + SignedDuration::from_hours(24 * 400);
+        now += SignedDuration::from_hours(24 * 400);
     }
     // The first is more than two years old when the last is answered.
     assert!(requests.file(1).unwrap().is_none());

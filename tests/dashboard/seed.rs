@@ -162,10 +162,10 @@ pub(crate) fn plan() -> Plan {
         );
         plan.files.push((file, names.join("\n") + "\n"));
     }
-    sources += &format!(
-        "[[source]]\nid = \"test-illegal\"\ncategory = \"illegal\"\nclass = \"mandatory\"\n\
+    sources +=
+        &"[[source]]\nid = \"test-illegal\"\ncategory = \"illegal\"\nclass = \"mandatory\"\n\
          match = \"subtree\"\nformat = \"urls\"\nfile = \"illegal.txt\"\nlicence = \"CC0-1.0\"\n"
-    );
+            .to_string();
     plan.files
         .push(("illegal.txt".to_owned(), format!("http://{MANDATORY}/\n")));
     plan.files.push(("sources.toml".to_owned(), sources));

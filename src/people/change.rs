@@ -2,8 +2,8 @@
 //!
 //! Nobody gives rights to themselves, and whoever makes an account that sees
 //! pupils' rows, edits the filter or approves changes needs another person to
-//! agree: a head or a safeguarding lead, as soon as the school has one besides
-//! the two concerned. The same holds for a new password, which would
+//! agree: a head or a safeguarding lead, as soon as the school has had one
+//! (`second_person`; ). The same holds for a new password, which would
 //! otherwise be a way into anybody's account. Accounts with one e-mail address
 //! are one person's, however many there are.
 //!
@@ -15,6 +15,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::account::{self, Account, State, What};
 use super::role::Role;
+use super::second_person::{has_own_email, is_weighty, must_wait, stays_one};
 use super::{Actor, People, PeopleError, lock_out, password, session};
 use crate::record::Deed;
 
@@ -98,11 +99,6 @@ fn line(text: &str, what: &str) -> Result<String, PeopleError> {
     Ok(text.to_owned())
 }
 
-/// Whether a role is one that nobody is given by one person alone.
-fn is_weighty(role: Role) -> bool {
-    matches!(role, Role::Technician | Role::Dsl | Role::Head)
-}
-
 impl People {
     /// Makes an account; with a password that is known to its owner, or one to
     /// be changed at the first sign-in.
@@ -125,9 +121,13 @@ impl People {
                 "Nobody gives rights to themselves. Another person must make this account.",
             ));
         }
+        if author.is_some() {
+            has_own_email(&store, &name, &whom.email, whom.role)?;
+        }
         insert(&store, by, whom, &name, &hash, known.is_none(), now)?;
         let made = account::named(&store, &name)?;
-        let waits = is_weighty(whom.role) && has_second(&store, author.as_ref(), &made, now)?;
+        let waits =
+            is_weighty(whom.role) && must_wait(&store, author.as_ref(), &made, What::New, now)?;
         if waits {
             ask(&store, by, &made, What::New, whom.role, now)?;
             set_state(&store, &name, State::Waiting)?;
@@ -160,8 +160,11 @@ impl People {
         if subject.person.role == role {
             return Err(PeopleError::refused("The account has that role already."));
         }
+        if author.is_some() {
+            has_own_email(&store, account, &subject.email, role)?;
+        }
         let weighty = is_weighty(role) || is_weighty(subject.person.role);
-        let waits = weighty && has_second(&store, author.as_ref(), &subject, now)?;
+        let waits = weighty && must_wait(&store, author.as_ref(), &subject, What::Role, now)?;
         if waits {
             ask(&store, by, &subject, What::Role, role, now)?;
         } else {
@@ -183,12 +186,8 @@ impl People {
         let store = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (subject, author) = concerned(&store, by, account, now)?;
         let role = subject.person.role;
-        let waits = is_weighty(role) && author.is_some();
-        if waits && !has_second(&store, author.as_ref(), &subject, now)? {
-            return Err(PeopleError::refused(format!(
-                "Nobody else could confirm this. At the machine: schoolgate user reset {account}"
-            )));
-        }
+        let waits =
+            is_weighty(role) && must_wait(&store, author.as_ref(), &subject, What::Reset, now)?;
         if waits {
             ask(&store, by, &subject, What::Reset, role, now)?;
         } else {
@@ -200,7 +199,8 @@ impl People {
         Ok(outcome(account, waits, Some(temporary)))
     }
 
-    /// Closes an account, at once: that takes no second person.
+    /// Closes an account, at once: that takes no second person, unless it is
+    /// the last who could be one.
     pub fn disable(&self, by: &Actor, account: &str, now: Timestamp) -> Result<(), PeopleError> {
         let mut store = self.store();
         let store = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -208,7 +208,9 @@ impl People {
         if subject.person.account == by.account {
             return Err(PeopleError::refused("Nobody closes their own account."));
         }
-        author(&store, by, now)?;
+        if author(&store, by, now)?.is_some() {
+            stays_one(&store, &subject, now)?;
+        }
         store.execute("DELETE FROM waiting WHERE account = ?1", [account])?;
         set_state(&store, account, State::Disabled)?;
         session::end_all(&store, account)?;
@@ -341,23 +343,6 @@ fn concerned(
         ));
     }
     Ok((subject, author))
-}
-
-/// Whether a change by `author` must wait: whether there is somebody who could
-/// agree to it.
-fn has_second(
-    store: &Connection,
-    author: Option<&Account>,
-    subject: &Account,
-    now: Timestamp,
-) -> Result<bool, PeopleError> {
-    let Some(author) = author else {
-        return Ok(false);
-    };
-    let second = |one: &Account| {
-        one.can_confirm(now) && !one.is_same_person(author) && !one.is_same_person(subject)
-    };
-    Ok(account::all(store)?.iter().any(second))
 }
 
 /// The name that an account will have.

@@ -31,6 +31,7 @@ pub mod password;
 pub mod recovery;
 pub mod role;
 pub mod second_factor;
+mod second_person;
 pub mod session;
 mod set_up;
 pub mod sign_in;

@@ -185,6 +185,71 @@ fn two_accounts_of_one_person_are_one_person() {
 }
 
 #[test]
+fn nobody_becomes_a_lead_by_standing_in_the_heads_place() {
+    let school = School::new();
+    let mut technician = school.signed_in("technician");
+    let first = invite(&mut technician, "Hal Head", "h@school.example", "head");
+    assert!(shown(&first).is_some());
+    let refused = |answer: &super::client::Answer, says: &str| {
+        assert_eq!(answer.status, 422, "{}", answer.body);
+        assert!(!answer.body.contains("class=\"password\""));
+        assert!(answer.body.contains(says), "{}", answer.body);
+    };
+    // With the head's address the account would be the head's own, and nobody
+    // would be left to ask.
+    for role in ["dsl", "technician", "governor"] {
+        let answer = invite(&mut technician, "Mallory", "H@School.example", role);
+        refused(&answer, "e-mail address");
+    }
+    // Nor is the head put out of the way first.
+    let closed = technician.post("/accounts/h.head/disable", &[]);
+    refused(&closed, "schoolgate user disable h.head");
+    let changed = technician.post("/accounts/h.head/role", &[("role", "governor")]);
+    refused(&changed, "schoolgate user");
+    assert_eq!(school.listed("h.head")["role"], "head");
+    assert_eq!(school.listed("h.head")["state"], "invited");
+    assert!(!school.whats().contains("\"what\":\"account_disabled\""));
+    // Another lead may be closed at once, while one stays who can be asked.
+    Account::named(&school.folder, "lead", "dsl");
+    assert_eq!(technician.post("/accounts/lead/disable", &[]).status, 200);
+    assert_eq!(school.listed("lead")["state"], "disabled");
+    refused(&technician.post("/accounts/h.head/disable", &[]), "user");
+}
+
+#[test]
+fn a_school_is_founded_only_once() {
+    let school = School::new();
+    let mut technician = school.signed_in("technician");
+    Account::named(&school.folder, "gone", "head");
+    let governor = invite(&mut technician, "Gwen", "g@school.example", "governor");
+    assert!(shown(&governor).is_some());
+    assert!(
+        school
+            .folder
+            .run(&["user", "disable", "gone"])
+            .status
+            .success()
+    );
+    // Nobody can be asked, but somebody once could.
+    for role in ["dsl", "head", "technician"] {
+        let made = invite(&mut technician, "Mallory", "m@school.example", role);
+        assert_eq!(made.status, 422, "{role}");
+        assert!(!made.body.contains("class=\"password\""));
+        assert!(made.body.contains("schoolgate user add"), "{}", made.body);
+        let given = technician.post("/accounts/gwen/role", &[("role", role)]);
+        assert_eq!(given.status, 422, "{role}");
+    }
+    // Nor is the one who left made to have never been there.
+    let changed = technician.post("/accounts/gone/role", &[("role", "governor")]);
+    assert_eq!(changed.status, 422);
+    let list = school.folder.run(&["user", "list", "--json"]);
+    assert!(!String::from_utf8_lossy(&list.stdout).contains("mallory"));
+    // Who sees no pupil's rows is invited as ever.
+    let auditor = invite(&mut technician, "Al", "al@school.example", "auditor");
+    assert!(shown(&auditor).is_some());
+}
+
+#[test]
 fn a_reset_is_no_way_into_anothers_account() {
     let school = School::new();
     let mut technician = school.signed_in("technician");

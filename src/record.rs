@@ -160,8 +160,8 @@ impl Record {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for line in BufReader::new(file).lines() {
-            all.extend(serde_json::from_str::<Entry>(&line?).ok());
+        for line in BufReader::new(file).split(b'\n') {
+            all.extend(serde_json::from_slice::<Entry>(&line?).ok());
         }
         Ok(all)
     }

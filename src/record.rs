@@ -345,6 +345,19 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_cost_their_entry_and_no_other() {
+        let (_folder, record) = record();
+        let mut bytes = fs::read(&record.path).unwrap();
+        bytes[20] = 0xff;
+        fs::write(&record.path, bytes).unwrap();
+        assert_eq!(record.entries().unwrap().len(), 2);
+        assert!(matches!(
+            record.verify(),
+            Err(Broken::Entry { number: 1, .. })
+        ));
+    }
+
+    #[test]
     fn a_torn_entry_is_replaced_by_the_word_that_it_was_torn() {
         let (_folder, record) = record();
         let whole = fs::read(&record.path).unwrap();

@@ -73,7 +73,7 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
 fn say_pages(line: &str, settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "Now {line}")?;
     let code = durable::read_if_any(&settings.state_dir.join("set-up-code"))?;
-    if let (Some(at), Some(code)) = (line.strip_prefix("pages on "), code) {
+    if let (Some(at), Some(code)) = (line.strip_prefix("serving pages on "), code) {
         let code = String::from_utf8_lossy(&code);
         let code = code.trim();
         writeln!(

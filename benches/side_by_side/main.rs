@@ -21,6 +21,7 @@ mod machine;
 mod measure;
 mod names;
 mod options;
+mod pages;
 mod peers;
 mod questions;
 mod random;
@@ -80,6 +81,9 @@ fn run(ground: &mut Ground, out: &mut impl Write) -> anyhow::Result<()> {
     }
     if ground.options.shows(What::Swap) {
         tables.push(swap::table(ground)?);
+    }
+    if ground.options.shows(What::Pages) {
+        tables.push(pages::table(ground)?);
     }
     if ground.options.shows(What::Encrypted) {
         tables.extend(encrypted::tables(ground, &about[0], out)?);

@@ -80,6 +80,8 @@ pub(crate) enum What {
     Swap,
     /// A flood of blocked questions from random devices
     Flood,
+    /// The process of the pages killed and flooded
+    Pages,
     /// One worker thread and two
     Threads,
     /// DNS over TLS and HTTPS, of those who have both

@@ -15,9 +15,11 @@ use super::app::App;
 use super::asked::Asked;
 use super::incident::{Nothing, moment};
 use super::page::{Problem, csrf};
+use super::routes::READERS;
 use super::shown;
 use super::visitor::{Posted, Visitor};
 use crate::incidents::casework::{Case, CaseworkError, Entry, LONGEST, Word};
+use crate::people::account::Account;
 use crate::querylog::visits::Incident;
 
 /// What came of a form, as the next page's address says it.
@@ -84,7 +86,22 @@ pub(super) async fn assign(
     Posted(assigned): Posted<Assigned>,
 ) -> Result<Redirect, Problem> {
     let to = Some(assigned.to).filter(|to| !to.trim().is_empty());
+    if let Some(to) = to.clone() {
+        let readers = app.blocking(readers).await??;
+        if !readers.iter().any(|reader| reader.person.account == to) {
+            let why = "Only a safeguarding lead or a head with an account can go on with it.";
+            return Err(Problem::Bad(why.to_owned()));
+        }
+    }
     add(app, visitor, at, Word::Assigned(to), "assigned").await
+}
+
+/// Who may read incidents, and so go on with one.
+fn readers(app: &App) -> Result<Vec<Account>, Problem> {
+    let mut accounts = app.people.accounts()?;
+    let now = Timestamp::now();
+    accounts.retain(|one| one.is_usable(now) && READERS.contains(&one.person.role));
+    Ok(accounts)
 }
 
 async fn add(
@@ -161,12 +178,18 @@ pub(super) fn show(app: &App, visitor: &Visitor, incident: &Incident, case: &Cas
             }
             button { "Add note" }
         }
-        (assignment(visitor, case, &path("assign")))
+        (assignment(app, visitor, case, &path("assign")))
     }
 }
 
-fn assignment(visitor: &Visitor, case: &Case, path: &str) -> Markup {
+fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
     let me = &visitor.person.account;
+    // Whose accounts cannot be read goes on with it alone.
+    let mut others = readers(app).unwrap_or_default();
+    others.retain(|other| {
+        let account = &other.person.account;
+        account != me && case.assigned() != Some(account)
+    });
     html! {
         form method="post" action=(path) {
             (csrf(visitor))
@@ -183,6 +206,22 @@ fn assignment(visitor: &Visitor, case: &Case, path: &str) -> Markup {
                 @if case.assigned().is_some() {
                     button class="second" name="to" value="" { "With nobody any more" }
                 }
+            }
+        }
+        @if !others.is_empty() {
+            form method="post" action=(path) {
+                (csrf(visitor))
+                p {
+                    label for="to" { "Give it to" }
+                    select id="to" name="to" {
+                        @for other in &others {
+                            option value=(other.person.account) {
+                                (other.person.name) " (" (other.person.role.name()) ")"
+                            }
+                        }
+                    }
+                }
+                button class="second" { "Give" }
             }
         }
     }

@@ -115,7 +115,7 @@ async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {
     let code = app.people.set_up_code()?;
     let server = server::Server::new(&app, address.ip())?;
     let scheme = if app.tls() { "https" } else { "http" };
-    writeln!(out, "pages on {scheme}://{address}")?;
+    writeln!(out, "serving pages on {scheme}://{address}")?;
     if let Some(code) = code {
         let file = app.people.set_up_file();
         writeln!(

@@ -2,7 +2,7 @@
 //!
 //! The safeguarding lead and the head see who and what kind, never a site: what
 //! a device asked for is a click away, and that click is written down. Everybody
-//! else sees numbers, and the governor none that is small enough to be a child.
+//! else is told where to look.
 
 use std::sync::Arc;
 
@@ -25,9 +25,6 @@ use crate::people::role::Role;
 use crate::querylog::visits::Incident;
 use crate::record::Broken;
 
-/// Below this a number of pupils or incidents could be somebody.
-const SMALL: u64 = 5;
-
 /// `GET /`
 pub(super) async fn overview(
     State(app): State<Arc<App>>,
@@ -42,10 +39,7 @@ pub(super) async fn overview(
             let (overview, unread) = app.blocking(look).await?;
             html! { (unread) (for_safeguarding(&app, &visitor, &overview, now)) }
         }
-        Role::Governor => {
-            let overview = app.blocking(move |app| app.book.overview(now)).await?;
-            for_governors(&overview)
-        }
+        Role::Governor => for_governors(),
         Role::Auditor => app.blocking(for_auditors).await?,
         Role::Technician => for_technicians(),
     };
@@ -274,23 +268,15 @@ fn newest(app: &App, incidents: &[Incident]) -> Markup {
     }
 }
 
-/// A number a governor may see.
-fn suppressed(count: u64) -> String {
-    match count {
-        0 => "none".to_owned(),
-        1..SMALL => format!("fewer than {SMALL}"),
-        _ => count.to_string(),
-    }
-}
-
-fn for_governors(overview: &Overview) -> Markup {
+/// No numbers here: two looks in one week, subtracted, are what a term's report
+/// takes care not to tell.
+fn for_governors() -> Markup {
     html! {
-        p { "Sensitive incidents of the whole school. Small numbers are not shown, so that nobody can be recognised." }
-        dl class="numbers" {
-            div { dt { "This week so far" } dd { (suppressed(overview.this_week)) } }
-            div { dt { "Last week" } dd { (suppressed(overview.last_week)) } }
+        p {
+            "How often pupils tried to reach something harmful, by kind and by term, is in the "
+            a href="/reports/governors" { "governors' report" }
+            ". Small numbers are not told, so that nobody can be recognised."
         }
-        p { "The termly report says more: by kind of content, with the trend over the term." }
     }
 }
 
@@ -318,23 +304,6 @@ fn for_auditors(app: &App) -> Markup {
                 p class="notice danger" { "The record has been altered: entry " (number) " (line " (line) ") " (why) "." }
             }
             Err(Broken::Io(_)) => { p class="notice danger" { "The record cannot be read." } }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_numbers_are_nobodys() {
-        for (count, shown) in [
-            (0, "none"),
-            (1, "fewer than 5"),
-            (4, "fewer than 5"),
-            (5, "5"),
-        ] {
-            assert_eq!(suppressed(count), shown);
         }
     }
 }

@@ -76,7 +76,7 @@ pub fn plain(school: &str, title: &str, body: &Markup) -> Markup {
 }
 
 /// A page that has its style in it, for it is shown in another site's place, where
-/// no address but its own is ours. [`style_digest`] lets a browser take it.
+/// no address but its own is ours. `style_digest` lets a browser take it.
 #[must_use]
 pub fn alone(school: &str, title: &str, body: &Markup) -> Markup {
     let sheet = html! { style { (PreEscaped(STYLE)) } };

@@ -124,7 +124,7 @@ const ALERTS: [Role; 2] = [Role::Dsl, Role::Head];
 const CHANNELS: [Role; 2] = [Role::Technician, Role::Dsl];
 
 /// Who reads what pupils looked up.
-const READERS: &[Role] = &[Role::Dsl, Role::Head];
+pub(super) const READERS: &[Role] = &[Role::Dsl, Role::Head];
 
 /// The table.
 #[must_use]

@@ -74,7 +74,7 @@ fn ends_with_its_parent(signal: Signal) {
     let dns = dns.parse().unwrap();
     let pages = printed
         .iter()
-        .find_map(|line| line.strip_prefix("Now pages on http://"));
+        .find_map(|line| line.strip_prefix("Now serving pages on http://"));
     let pages: std::net::SocketAddr = pages.unwrap().parse().unwrap();
     let set_up = format!("http://{pages}/set-up");
     assert!(

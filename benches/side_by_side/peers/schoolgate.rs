@@ -22,6 +22,8 @@ pub(crate) struct School {
     pub(crate) program: PathBuf,
     /// Where it answers encrypted too, if at all.
     pub(crate) secure: Option<Secure>,
+    /// Where its pages would be.
+    pub(crate) pages: u16,
     metrics: u16,
 }
 
@@ -34,6 +36,7 @@ impl School {
             folder: folder.to_owned(),
             program: program.to_owned(),
             secure: None,
+            pages: free_port()?,
             metrics: free_port()?,
         })
     }
@@ -81,8 +84,8 @@ impl School {
     ) -> anyhow::Result<()> {
         let mut settings = format!(
             "state_dir = \"state\"\n[listen]\ndns = [\"127.0.0.1:{port}\"]\n\
-             metrics = \"127.0.0.1:{}\"\nthreads = {threads}\n",
-            self.metrics
+             metrics = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:{}\"\nthreads = {threads}\n",
+            self.metrics, self.pages
         );
         if let Some(secure) = &self.secure {
             let (tls, https) = (secure.tls, secure.https);

@@ -110,7 +110,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
             .and_then(|id| policy.devices.by_id(id))
             .map(DeviceIndex),
     };
-    let asked = Asked {
+    let question = Asked {
         name: name.as_ref(),
         rtype: &mnemonic(row.rtype),
         asker,
@@ -118,7 +118,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
         ip: row.ip,
         local: false,
     };
-    Some(explain(policy, &asked, row.time))
+    Some(explain(policy, &question, row.time))
 }
 
 /// Each policy with what it said.

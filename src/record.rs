@@ -160,8 +160,8 @@ impl Record {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for line in BufReader::new(file).lines() {
-            all.extend(serde_json::from_str::<Entry>(&line?).ok());
+        for line in BufReader::new(file).split(b'\n') {
+            all.extend(serde_json::from_slice::<Entry>(&line?).ok());
         }
         Ok(all)
     }
@@ -342,6 +342,19 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_cost_their_entry_and_no_other() {
+        let (_folder, record) = record();
+        let mut bytes = fs::read(&record.path).unwrap();
+        bytes[20] = 0xff;
+        fs::write(&record.path, bytes).unwrap();
+        assert_eq!(record.entries().unwrap().len(), 2);
+        assert!(matches!(
+            record.verify(),
+            Err(Broken::Entry { number: 1, .. })
+        ));
     }
 
     #[test]

@@ -74,9 +74,9 @@ fn school(settings: &str, policy: &str) -> Folder {
     let mut plan = Plan::new(&["127.0.0.1:1".parse().unwrap()]);
     plan.tables = format!("[dashboard]\nurl = \"https://filter.school.example\"\n{settings}");
     plan.policy = format!("{POLICY}{policy}");
-    plan.devices = "id,name,mac,ip,group,owner,kind\n\
-                    ipad-7,iPad 7,,127.0.0.7,pupil,,\n"
-        .to_owned();
+    "id,name,mac,ip,group,owner,kind\n\
+     ipad-7,iPad 7,,127.0.0.7,pupil,,\n"
+        .clone_into(&mut plan.devices);
     let folder = plan.write();
     folder.put("sources.toml", SOURCES);
     folder.put("harm.txt", "hurt.example\n");

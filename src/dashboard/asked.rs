@@ -6,6 +6,7 @@
 //! here too, so that a list in its filters can be kept as a bookmark.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -71,7 +72,7 @@ pub fn part(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
             part.push(char::from(byte));
         } else {
-            part.push_str(&format!("%{byte:02X}"));
+            let _ = write!(part, "%{byte:02X}");
         }
     }
     part

@@ -73,7 +73,11 @@ async fn visitor(
         };
     };
     let is_open = matches!(access, Access::Public | Access::Everybody);
-    if let Some(step) = session.step.filter(|_| !is_open) {
+    // Half signed in is nobody yet.
+    if is_open && session.step.is_some() {
+        return Ok(());
+    }
+    if let Some(step) = session.step {
         let own = own_page(step);
         if path != own && path != "/sign-out" {
             let next = sign_in::next_of(request.method(), request.uri());

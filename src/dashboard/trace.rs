@@ -18,6 +18,7 @@ use crate::changes::kept;
 use crate::incidents::opened::Opened;
 use crate::name::Name;
 use crate::policy::compile::Live;
+use crate::policy::decision::Layer;
 use crate::policy::explain::{Asked, Explanation, explain};
 use crate::policy::{Asker, DeviceIndex, GroupIndex, Policy};
 use crate::querylog::row::{Row, mnemonic};
@@ -91,6 +92,10 @@ fn again(app: &App, record: &Record, row: &Row) -> Told {
         .and_then(|name| explained(&policy, &name, row));
     match explained {
         None => Told::Nothing("What was asked for is no host name, or its group is no more."),
+        // What was no secret when it was asked for may have become one.
+        Some(told) if told.layer == Layer::Mandatory => {
+            Told::Nothing("The lists of today would decide it otherwise.")
+        }
         Some(told) if same_lists => Told::Exactly(told),
         Some(told) => Told::WithLaterLists(told),
     }
@@ -105,7 +110,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
             .and_then(|id| policy.devices.by_id(id))
             .map(DeviceIndex),
     };
-    let asked = Asked {
+    let question = Asked {
         name: name.as_ref(),
         rtype: &mnemonic(row.rtype),
         asker,
@@ -113,7 +118,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
         ip: row.ip,
         local: false,
     };
-    Some(explain(policy, &asked, row.time))
+    Some(explain(policy, &question, row.time))
 }
 
 /// Each policy with what it said.

@@ -82,8 +82,10 @@ impl Shelf {
         let Some(day) = read.map(|day| day.map(Arc::new)).transpose() else {
             return Ok(None);
         };
-        // A file that is damaged stays so until it changes.
-        self.put(date, stamp, day.clone());
+        // What could not be read now may be readable the next time.
+        if day.is_ok() {
+            self.put(date, stamp, day.clone());
+        }
         day.map(Some)
     }
 

@@ -357,7 +357,8 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>, Unreadable> {
     };
     let (db, version, application) = opened().map_err(|e| unreadable(path, &e))?;
     match (version, application) {
-        (0, 0) => Ok(None),
+        // The writer may have begun it between the two looks.
+        (0, 0 | APPLICATION) => Ok(None),
         (VERSION, APPLICATION) => Ok(Some(db)),
         _ => Err(Unreadable {
             file: StoreError::name(path),

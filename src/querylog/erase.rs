@@ -83,8 +83,8 @@ pub fn erase_day(
         let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
         match (version, application) {
-            // Just begun, and still without a schema.
-            (0, 0) => return Ok(Some(Erased::default())),
+            // Just begun, or begun between the two looks.
+            (0, 0 | APPLICATION) => return Ok(Some(Erased::default())),
             (VERSION, APPLICATION) => {}
             _ => return Ok(None),
         }

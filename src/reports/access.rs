@@ -85,7 +85,8 @@ manifest.json   who made this file, when, and the SHA-256 of each part
 The name \"(withheld)\" stands for a host on a list of illegal content, which
 must not be handed out.
 
-For the school, before this is handed over: read notes.json. What could cause
+For the school, before this is handed over: add what stands on the page Requests
+that was sent from the device or by the person. Read notes.json. What could cause
 serious harm to a child, or tells of another person, may have to be left out
 (Data Protection Act 2018, Schedules 2 and 3).
 ";

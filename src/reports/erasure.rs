@@ -76,8 +76,9 @@ impl Erasure {
             lines.push(format!("{day} was not erased: {why}"));
         }
         lines.push(
-            "Not reached from here: backups of the state folder, bundles and reports already \
-             taken out, alerts already sent, and what an open page still shows."
+            "Not reached from here: requests for sites sent from the device (page Requests), \
+             backups of the state folder, bundles and reports already taken out, alerts \
+             already sent, and what an open page still shows."
                 .to_owned(),
         );
         lines
@@ -140,7 +141,8 @@ pub fn erase(
         }
     }
     erasure.held.dedup();
-    let free = |at: Timestamp| !erasure.held.contains(&at.to_zoned(zone.clone()).date());
+    // A day may be held of which no rows are left.
+    let free = |at: Timestamp| !holds.cover(at.to_zoned(zone.clone()).date());
     let keys = &subject.keys;
     let notes = Casework::of(state_dir).erase(keys, until, free);
     let alerts = personal::erase(state_dir, keys, until, free);

@@ -7,8 +7,9 @@
 //! nothing can be taken from it. Governors read it for terms that have ended and
 //! for nothing else: two reports whose days overlap are a subtraction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
@@ -191,9 +192,11 @@ pub fn before(period: Period) -> Period {
 /// could not be read.
 fn count(book: &Book, period: Period) -> (Counts, u64, usize, usize) {
     let (mut counts, mut hours, mut days, mut damaged) = (Counts::new(), 0, 0, 0);
+    // A day of which there is nothing, such as before the first, is not damaged.
+    let there: BTreeSet<Date> = book.days().into_iter().collect();
     for day in period.days() {
         let Some(digest) = book.digest(day) else {
-            damaged += 1;
+            damaged += usize::from(there.contains(&day));
             continue;
         };
         days += usize::from(!digest.cells.is_empty());

@@ -83,10 +83,11 @@ impl Export<'_> {
         let all = collapsed(rows);
         let json = rows::incidents_as_json(&all, zone, hosts);
         bundle.add("incidents.json", &json.map_err(failed)?)?;
-        let noted = self.book.casework().cases(&all);
-        let noted = noted.map_err(|e| ReportError::Io(std::io::Error::other(e)))?;
-        let noted = all.iter().zip(&noted);
-        let notes: Vec<Value> = noted
+        let cases = self.book.casework().cases(&all);
+        let cases = cases.map_err(|e| ReportError::Io(std::io::Error::other(e)))?;
+        let notes: Vec<Value> = all
+            .iter()
+            .zip(&cases)
             .flat_map(|(incident, case)| notes(incident, case))
             .collect();
         bundle.add("notes.json", &pretty(&Value::Array(notes))?)

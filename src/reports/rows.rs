@@ -127,7 +127,7 @@ pub fn as_csv(rows: &[Row], zone: &TimeZone, hosts: MandatoryHosts) -> Vec<u8> {
             row.layer.id().to_owned(),
             text(&row.category),
             row.categories.join(" "),
-            text(&row.source),
+            source_of(row, hosts).unwrap_or_default().to_owned(),
             row.policy.to_string(),
             row.count.to_string(),
         ]
@@ -180,7 +180,7 @@ pub fn as_json(
         layer: row.layer.id(),
         category: row.category.as_deref(),
         categories: &row.categories,
-        source: row.source.as_deref(),
+        source: source_of(row, hosts),
         policy: row.policy,
         count: row.count,
     });
@@ -253,6 +253,12 @@ fn name_of(row: &Row, hosts: MandatoryHosts) -> &str {
         _ if row.is_various() => VARIOUS,
         _ => &row.name,
     }
+}
+
+/// Which list it is on says much of what a withheld host is.
+fn source_of(row: &Row, hosts: MandatoryHosts) -> Option<&str> {
+    let source = row.source.as_deref();
+    source.filter(|_| hosts == MandatoryHosts::Told || !row.is_mandatory())
 }
 
 fn domain_of(incident: &Incident, hosts: MandatoryHosts) -> &str {

@@ -79,9 +79,9 @@ impl Rsyslog {
                  DefaultNetstreamDriverCertFile=\"{at}/server.pem\" \
                  DefaultNetstreamDriverKeyFile=\"{at}/server.key\")\n"
             );
-            driver = " StreamDriver.Name=\"gtls\" StreamDriver.Mode=\"1\" \
-                      StreamDriver.AuthMode=\"anon\""
-                .to_owned();
+            " StreamDriver.Name=\"gtls\" StreamDriver.Mode=\"1\" \
+             StreamDriver.AuthMode=\"anon\""
+                .clone_into(&mut driver);
         }
         let configuration = format!(
             "{global}module(load=\"imtcp\"{driver})\n\

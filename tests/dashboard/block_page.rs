@@ -22,9 +22,9 @@ fn plan() -> Plan {
         "[[exceptions]]\nname = \"quarrel.example\"\nverdict = \"deny\"\ngroups = [\"pupil\"]\n\
          reason = \"a fight about it, Mrs Secret\"\n",
     );
-    plan.tables = "[answers]\npage_addresses = [\"127.0.0.1\"]\n\
-         page_name = \"filter.school.internal\"\ncontact = \"the IT room, ext. 42\"\n"
-        .to_owned();
+    "[answers]\npage_addresses = [\"127.0.0.1\"]\n\
+     page_name = \"filter.school.internal\"\ncontact = \"the IT room, ext. 42\"\n"
+        .clone_into(&mut plan.tables);
     plan
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Browser {
     session: String,
     agent: ureq::Agent,
     axe: Option<String>,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -69,7 +69,7 @@ impl Browser {
             session: format!("http://127.0.0.1:{port}/session"),
             agent,
             axe,
-            _profile: profile,
+            profile,
         };
         let arguments = [
             "--headless=new".to_owned(),
@@ -85,7 +85,7 @@ impl Browser {
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
             format!(
                 "--user-data-dir={}",
-                browser._profile.path().join("p").display()
+                browser.profile.path().join("p").display()
             ),
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {

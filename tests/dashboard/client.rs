@@ -82,7 +82,8 @@ fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 
 /// An account, and what its owner knows.
 pub(crate) struct Account {
-    pub(crate) account: String,
+    /// What it signs in with.
+    pub(crate) name: String,
     pub(crate) password: String,
     /// The second factor's, once it is set up.
     pub(crate) secret: Option<String>,
@@ -127,7 +128,7 @@ impl Account {
     /// One that was made in another way.
     pub(crate) fn known(account: &str) -> Self {
         Self {
-            account: account.to_owned(),
+            name: account.to_owned(),
             password: PASSWORD.to_owned(),
             secret: None,
             recovery_codes: Vec::new(),
@@ -225,7 +226,7 @@ impl Client {
     /// asked for.
     pub(crate) fn as_account(pages: &Pages, account: &mut Account) -> Self {
         let mut client = Self::new(pages);
-        let answer = client.give_password(&account.account, &account.password);
+        let answer = client.give_password(&account.name, &account.password);
         assert_eq!(answer.status, 303, "{answer:?}");
         let next = client.get("/");
         match next.location() {

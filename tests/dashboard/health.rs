@@ -23,10 +23,10 @@ const PAGES: [&str; 8] = [
 /// A school with a listed device and an exception that ends soon.
 fn plan(upstream: &Upstream) -> Plan {
     let mut plan = Plan::new(&[upstream.address]);
-    plan.devices = "id,name,mac,ip,group,owner,kind\n\
-                    printer,<b>Printer</b>,00:11:22:33:44:55,10.0.0.9,staff,Office,printer\n\
-                    teacher,Laptop 4,,127.0.0.3,staff,Ms Gray,laptop\n"
-        .to_owned();
+    "id,name,mac,ip,group,owner,kind\n\
+     printer,<b>Printer</b>,00:11:22:33:44:55,10.0.0.9,staff,Office,printer\n\
+     teacher,Laptop 4,,127.0.0.3,staff,Ms Gray,laptop\n"
+        .clone_into(&mut plan.devices);
     plan.policy += "[[exceptions]]\nname = \"casino.example\"\nverdict = \"allow\"\n\
                     groups = [\"pupil\"]\nreason = \"Maths: odds\"\nexpires = \"2026-01-31\"\n";
     plan
@@ -127,9 +127,10 @@ fn a_resolver_that_is_killed_is_told_at_once_and_so_is_one_that_is_back() {
 #[test]
 fn a_list_that_shrank_shows_with_what_to_do() {
     let mut plan = plan(&Upstream::plain());
-    let names: String = (0..100).map(|n| format!("chat{n}.example\n")).collect();
+    let names: Vec<String> = (0..100).map(|n| format!("chat{n}.example\n")).collect();
     let bad = "not a name at all!\n";
-    plan.files.push(("social.txt".to_owned(), names + bad));
+    plan.files
+        .push(("social.txt".to_owned(), names.concat() + bad));
     let school = plan.start();
     school.folder.put("social.txt", "chat1.example\n");
     assert_eq!(school.folder.run(&["refresh"]).status.code(), Some(1));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 
 use super::browser::Browser;
 use super::client::{Client, Pages};
@@ -100,6 +100,33 @@ fn navigation(client: &mut Client) -> Vec<(String, String)> {
         other => other.replace('/', "-"),
     };
     paths.map(|path| (name(&path), path)).collect()
+}
+
+/// Governors and heads are given reports on paper.
+#[test]
+fn reports_can_be_printed() {
+    let Some(browser) = Browser::start("printing in Chromium") else {
+        return;
+    };
+    let now = Timestamp::now();
+    let folder = seed::fortnight(&seed::plan(), now);
+    let pages = Pages::start(&folder);
+    let dsl = Client::signed_in(&pages, &folder, "dsl");
+    let at = |path: &str| format!("http://{}{path}", pages.address);
+    browser.become_(&at("/style.css"), &dsl);
+    let today = now.in_tz("Europe/London").unwrap().date();
+    let first = today.saturating_sub(13.days());
+    let term = format!("/reports/governors?from={first}&to={today}");
+    for (name, path, title) in [
+        ("weekly", "/reports/weekly", "Safeguarding digest, week"),
+        ("governors", &term, "Governors' report on web filtering"),
+    ] {
+        browser.open(&at(path));
+        browser.wait_for(title);
+        let bytes = browser.paper(&format!("dsl-{name}-paper"));
+        assert!(bytes.starts_with(b"%PDF-"), "{name}");
+        assert!(bytes.len() > 8 << 10, "{name}: {} bytes", bytes.len());
+    }
 }
 
 #[test]

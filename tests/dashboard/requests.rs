@@ -265,9 +265,9 @@ fn the_queue_is_for_those_who_have_signed_in_and_the_form_for_all() {
     let ask = |method: &str, path: &str| {
         let text = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            pages.pages
+            pages.address
         );
-        Page::of("127.0.0.1", pages.pages, text.as_bytes())
+        Page::of("127.0.0.1", pages.address, text.as_bytes())
     };
     for (method, path) in [
         ("GET", "/requests"),

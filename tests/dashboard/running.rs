@@ -18,7 +18,7 @@ pub(crate) const STDERR: &str = "stderr.txt";
 pub(crate) struct Pages {
     _process: Running,
     pub(crate) folder: PathBuf,
-    pub(crate) pages: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) block_page: SocketAddr,
     _kept: Option<Folder>,
 }
@@ -75,7 +75,7 @@ impl Pages {
         let running = Self {
             _process: Running(child),
             folder: folder.path().to_owned(),
-            pages: pages.expect("it says where its pages are"),
+            address: pages.expect("it says where its pages are"),
             block_page: block_page.expect("it says where the block page is"),
             _kept: None,
         };

@@ -4,6 +4,7 @@
 //! The same numbers come out of every run (a small generator of our own), and
 //! what a safeguarding lead should find is always yesterday's and today's.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::civil::Date;
@@ -141,7 +142,7 @@ pub(crate) fn plan() -> Plan {
     let nowhere = "127.0.0.1:9".parse().unwrap();
     let mut plan = Plan::new(&[nowhere]);
     POLICY.clone_into(&mut plan.policy);
-    plan.devices = "id,name,mac,ip,group,owner,kind\n".to_owned();
+    "id,name,mac,ip,group,owner,kind\n".clone_into(&mut plan.devices);
     for (at, device) in devices().iter().enumerate() {
         let owner = ["A. Khan", "B. Owen", "C. Price", ""][at % 4];
         let Device {
@@ -151,25 +152,25 @@ pub(crate) fn plan() -> Plan {
             mac,
             ..
         } = device;
-        plan.devices += &format!("{id},{name},{mac},,{group},{owner},tablet\n");
+        writeln!(plan.devices, "{id},{name},{mac},,{group},{owner},tablet").unwrap();
     }
     let mut sources = String::new();
     for (category, names) in LISTS {
         let file = format!("{category}.txt");
-        sources += &format!(
+        write!(
+            sources,
             "[[source]]\nid = \"test-{category}\"\ncategory = \"{category}\"\nmatch = \"subtree\"\n\
              format = \"domains\"\nfile = \"{file}\"\nlicence = \"CC0-1.0\"\n"
-        );
+        )
+        .unwrap();
         plan.files.push((file, names.join("\n") + "\n"));
     }
-    sources +=
-        &"[[source]]\nid = \"test-illegal\"\ncategory = \"illegal\"\nclass = \"mandatory\"\n\
-         match = \"subtree\"\nformat = \"urls\"\nfile = \"illegal.txt\"\nlicence = \"CC0-1.0\"\n"
-            .to_string();
+    sources += "[[source]]\nid = \"test-illegal\"\ncategory = \"illegal\"\nclass = \"mandatory\"\n\
+         match = \"subtree\"\nformat = \"urls\"\nfile = \"illegal.txt\"\nlicence = \"CC0-1.0\"\n";
     plan.files
         .push(("illegal.txt".to_owned(), format!("http://{MANDATORY}/\n")));
     plan.files.push(("sources.toml".to_owned(), sources));
-    plan.tables = "[dashboard]\n".to_owned();
+    "[dashboard]\n".clone_into(&mut plan.tables);
     plan
 }
 
@@ -217,7 +218,8 @@ fn usual_day(log: &mut Log, date: Date, now: Timestamp) {
     for _ in 0..visits {
         let device = log.some(40);
         let minute = log.some(hours * 60);
-        let when = at(&log.zone, date, first_hour, 0) + SignedDuration::from_mins(minute as i64);
+        let minutes = SignedDuration::from_mins(i64::try_from(minute).unwrap());
+        let when = at(&log.zone, date, first_hour, 0) + minutes;
         if when > now {
             continue;
         }
@@ -360,7 +362,7 @@ impl Log {
         };
         for (time, label) in (0..times).zip(["www", "cdn", "img", "api", "m", "static", "go"]) {
             self.pending.push(Asked {
-                time: at + SignedDuration::from_secs(7 * time as i64),
+                time: at + SignedDuration::from_secs(7 * i64::try_from(time).unwrap()),
                 device: device.to_owned(),
                 name: format!("{label}.{name}"),
                 category,

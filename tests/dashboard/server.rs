@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 256;
 
 fn folder(tables: &str) -> Folder {
     let mut plan = Plan::new(&["127.0.0.1:1".parse().unwrap()]);
-    plan.tables = tables.to_owned();
+    tables.clone_into(&mut plan.tables);
     let folder = plan.write();
     Account::make(&folder, "head");
     folder
@@ -169,6 +169,7 @@ fn the_process_gives_way_and_nonsense_does_not_end_it() {
     };
     let pid = pages.server.0.id().to_string();
     assert_eq!(niceness(&pid), (niceness("self") + 10).min(19));
+    let nothing = vec![0; 40_000];
     for nonsense in [
         &b"\x16\x03\x01\x02\x00\x01"[..],
         b"GET\r\n\r\n",
@@ -177,7 +178,7 @@ fn the_process_gives_way_and_nonsense_does_not_end_it() {
         b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST /sign-in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET /%00%ff/../..//etc/passwd?%zz HTTP/1.1\r\nHost: x\r\nCookie: \xff=;=;;schoolgate\r\n\r\n",
-        &[0; 40_000],
+        &nothing,
     ] {
         let mut stream = TcpStream::connect(pages.address).unwrap();
         let _ = stream.write_all(nonsense);

@@ -54,7 +54,7 @@ fn a_thousand_wrong_passwords_let_nobody_in_and_lock_nobody_out() {
     let mut guesser = Client::new(&pages);
     let mut statuses = [0; 2];
     for guess in 0..1000 {
-        let answer = guesser.give_password(&account.account, &format!("wrong password {guess}"));
+        let answer = guesser.give_password(&account.name, &format!("wrong password {guess}"));
         match answer.status {
             401 => statuses[0] += 1,
             429 => statuses[1] += 1,
@@ -64,16 +64,16 @@ fn a_thousand_wrong_passwords_let_nobody_in_and_lock_nobody_out() {
     }
     // Five, and those that fell after a wait.
     assert!((5..12).contains(&statuses[0]), "{statuses:?}");
-    let wait = guesser.give_password(&account.account, PASSWORD);
+    let wait = guesser.give_password(&account.name, PASSWORD);
     assert_eq!(wait.status, 429);
     let seconds: u32 = wait.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=900).contains(&seconds), "{seconds}");
     // The person sits at another desk.
     let mut desk = Client::new(&pages);
     desk.headers = vec![("x-forwarded-for".to_owned(), "10.0.0.9".to_owned())];
-    assert_eq!(desk.give_password(&account.account, PASSWORD).status, 429);
+    assert_eq!(desk.give_password(&account.name, PASSWORD).status, 429);
     let mut person = Client::from("127.0.0.9", &pages);
-    let answer = person.give_password(&account.account, PASSWORD);
+    let answer = person.give_password(&account.name, PASSWORD);
     assert_eq!((answer.status, answer.location()), (303, "/"));
     account.password.clear();
     let whats = whats(&folder);
@@ -116,7 +116,7 @@ fn a_code_holds_once_and_no_code_no_entry() {
     Client::as_account(&pages, &mut account);
     let secret = account.secret.clone().unwrap();
     let mut client = Client::new(&pages);
-    client.give_password(&account.account, PASSWORD);
+    client.give_password(&account.name, PASSWORD);
     // The password alone opens nothing, least of all another second factor.
     for path in [
         "/",
@@ -156,7 +156,7 @@ fn a_code_holds_once_and_no_code_no_entry() {
     assert_eq!(client.get("/").status, 200);
     // Somebody who has seen it typed.
     let mut other = Client::new(&pages);
-    other.give_password(&account.account, PASSWORD);
+    other.give_password(&account.name, PASSWORD);
     other.get("/sign-in/code");
     assert_eq!(other.post("/sign-in/code", &[("code", &code)]).status, 401);
     assert!(other.get("/").location().starts_with("/sign-in/code"));
@@ -170,7 +170,7 @@ fn codes_cannot_be_guessed_by_signing_in_again_and_again() {
     let mut wrong = 0;
     for _ in 0..30 {
         let mut thief = Client::new(&pages);
-        if thief.give_password(&account.account, PASSWORD).status != 303 {
+        if thief.give_password(&account.name, PASSWORD).status != 303 {
             break;
         }
         thief.get("/sign-in/code");
@@ -188,7 +188,7 @@ fn a_printed_code_lets_in_once_and_is_told_of() {
     let printed = account.recovery_codes[3].to_lowercase().replace('-', " ");
     for expected in [303, 401] {
         let mut client = Client::new(&pages);
-        client.give_password(&account.account, PASSWORD);
+        client.give_password(&account.name, PASSWORD);
         client.get("/sign-in/code");
         assert_eq!(
             client.post("/sign-in/code", &[("code", &printed)]).status,
@@ -301,7 +301,7 @@ fn a_session_ends_by_itself_and_with_the_password() {
     // As if an hour had passed without a click, or the session were a day old.
     for column in ["seen", "began"] {
         let mut client = Client::new(&pages);
-        assert_eq!(client.give_password(&account.account, new).status, 303);
+        assert_eq!(client.give_password(&account.name, new).status, 303);
         assert_eq!(client.get("/").status, 200);
         let store = rusqlite::Connection::open(folder.state().join("people.db")).unwrap();
         store.busy_timeout(Duration::from_secs(5)).unwrap();

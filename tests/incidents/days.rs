@@ -93,8 +93,9 @@ fn a_day_that_ends_stays_as_it_was() {
         asked.at = later(day * 86_400);
         bench.write(&[asked]);
         while book.tend() {}
-        assert_eq!(listed(&book, &everything(), 10).len() as i64, day + 1);
-        assert_eq!(names(&book, "day").len() as i64, day + 1);
+        let so_far = usize::try_from(day + 1).unwrap();
+        assert_eq!(listed(&book, &everything(), 10).len(), so_far);
+        assert_eq!(names(&book, "day").len(), so_far);
     }
     let logs = fs::read_dir(bench.folder()).unwrap().flatten();
     let logs = logs.filter(|file| file.file_name().to_string_lossy().ends_with(".db-wal"));

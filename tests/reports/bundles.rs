@@ -24,6 +24,11 @@ use super::{deeds, few_rows, fine, hours_ago, refused};
 use crate::dashboard::seed;
 use crate::serve::school::{Folder, PROGRAM};
 
+/// The name of a file in a bundle and what stands in it.
+type Member<'a> = (&'a str, &'a [u8]);
+/// All of them.
+type Members = BTreeMap<String, Vec<u8>>;
+
 const WHY: &str = "Safeguarding meeting of 21 November";
 
 /// Evidence about the device that tried, taken out over the command line.
@@ -36,7 +41,7 @@ fn taken_out(folder: &Folder, more: &[&str]) -> PathBuf {
     file
 }
 
-fn members(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+fn members(bytes: &[u8]) -> Members {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
     let names: Vec<String> = (0..zip.len())
         .map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned())
@@ -50,7 +55,7 @@ fn members(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The same files in another ZIP file.
-fn packed(members: &[(&str, &[u8])]) -> Vec<u8> {
+fn packed(members: &[Member<'_>]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in members {
         zip.start_file(*name, SimpleFileOptions::default()).unwrap();
@@ -298,10 +303,10 @@ fn every_flipped_byte_shows() {
 fn what_is_taken_out_put_in_or_packed_anew_is_named() {
     let packed_by_us = small(&few_rows(), MandatoryHosts::Withheld);
     let all = members(&packed_by_us.bytes);
-    let of = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    let of = |change: &dyn Fn(&mut Members)| {
         let mut changed = all.clone();
         change(&mut changed);
-        let list: Vec<(&str, &[u8])> = changed.iter().map(|(n, b)| (&**n, &**b)).collect();
+        let list: Vec<Member<'_>> = changed.iter().map(|(n, b)| (&**n, &**b)).collect();
         faults(&packed(&list)).join("\n")
     };
     let said = of(&|_| ());
@@ -340,7 +345,7 @@ fn another_appliances_signature_is_another_key() {
 #[test]
 fn hostile_files_are_refused_with_words() {
     let long = vec![0; 64 << 20];
-    let cases: [(&[(&str, &[u8])], &str); 6] = [
+    let cases: [(&[Member<'_>], &str); 6] = [
         (&[("../../etc/passwd", b"x")], "no bundle has"),
         (&[("/etc/passwd", b"x")], "no bundle has"),
         (&[("a\\b", b"x")], "no bundle has"),
@@ -353,7 +358,7 @@ fn hostile_files_are_refused_with_words() {
         assert!(said.contains(says), "{says}: {said}");
     }
     let many: Vec<String> = (0..300).map(|n| format!("f{n}")).collect();
-    let many: Vec<(&str, &[u8])> = many.iter().map(|name| (&**name, &b"x"[..])).collect();
+    let many: Vec<Member<'_>> = many.iter().map(|name| (&**name, &b"x"[..])).collect();
     let said = faults(&packed(&many)).join("\n");
     assert!(said.contains("300 files"), "{said}");
     // A manifest of somebody's own that promises more than a disk holds.
@@ -365,7 +370,7 @@ fn hostile_files_are_refused_with_words() {
         "manifest.json".to_owned(),
         manifest.to_string().into_bytes(),
     );
-    let list: Vec<(&str, &[u8])> = all.iter().map(|(n, b)| (&**n, &**b)).collect();
+    let list: Vec<Member<'_>> = all.iter().map(|(n, b)| (&**n, &**b)).collect();
     let said = faults(&packed(&list)).join("\n");
     assert!(said.contains("longer than any bundle"), "{said}");
     for junk in [&b""[..], b"PK\x05\x06", &[0; 22], &[0xff; 1000]] {

@@ -76,6 +76,7 @@ fn the_writer_goes_on_under_it() {
     let mut log = Log::new(&folder, &london());
     // The newest device and name in the file: their numbers are given out again.
     for round in 0..5_i64 {
+        let rounds = usize::try_from(round + 1).unwrap();
         let at = hours_ago(2) + SignedDuration::from_mins(10 * round);
         log.visit(at, "ipad-7a-01", "games", "blockworld.example", 2);
         log.visit(at, seed::TRIED, "self_harm", seed::TRIED_SITE, 3);
@@ -91,12 +92,12 @@ fn the_writer_goes_on_under_it() {
             "{round}"
         );
         let others = names(&folder, "ipad-7a-02");
-        assert_eq!(others.len() as i64, round + 1);
+        assert_eq!(others.len(), rounds);
         assert!(
             others.iter().all(|name| name == "www.bets.example"),
             "{others:?}"
         );
-        assert_eq!(names(&folder, "ipad-7a-01").len() as i64, 2 * (round + 1));
+        assert_eq!(names(&folder, "ipad-7a-01").len(), 2 * rounds);
     }
 }
 
@@ -157,6 +158,7 @@ fn readers_are_right_after_it() {
         said.collect::<Vec<_>>()
     };
     for round in 0..4_i64 {
+        let rounds = usize::try_from(round + 1).unwrap();
         let at = hours_ago(2) + SignedDuration::from_mins(20 * round);
         log.visit(at, "ipad-7a-01", "games", "blockworld.example", 2);
         log.visit(at, seed::TRIED, "self_harm", seed::TRIED_SITE, 3);
@@ -169,7 +171,7 @@ fn readers_are_right_after_it() {
         log.write(Timestamp::now());
         let said = read(&book);
         assert_eq!(said, read(&open()));
-        assert_eq!(said.len() as i64, 3 * (round + 1), "{said:?}");
+        assert_eq!(said.len(), 3 * rounds, "{said:?}");
         assert!(!said.iter().any(|(device, _)| device == seed::TRIED));
     }
 }

@@ -35,9 +35,9 @@ fn a_hold_is_placed_listed_and_lifted() {
     );
     assert!(fine(&hold(&["list"])).contains("all"));
     assert_eq!(deeds(&folder, "placed_hold").len(), 2);
-    let lifted = deeds(&folder, "lifted_hold");
-    assert_eq!(lifted[0]["about"]["why"], "case closed");
-    assert_eq!(lifted[0]["about"]["days"], "2026-10-01..2026-10-07");
+    let ended = deeds(&folder, "lifted_hold");
+    assert_eq!(ended[0]["about"]["why"], "case closed");
+    assert_eq!(ended[0]["about"]["days"], "2026-10-01..2026-10-07");
 }
 
 /// What somebody has typed wrong holds everything, and is not written over.

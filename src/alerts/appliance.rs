@@ -59,19 +59,22 @@ impl Watcher {
         })
     }
 
-    /// Looks at how the filter fares.
+    /// Looks at how the filter fares; says whether the clock can be relied on for
+    /// what is thrown away by it.
     pub(super) fn look(
         &mut self,
         tx: &Transaction<'_>,
         desk: &Desk<'_>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let resolver = Status::read(&self.state_dir);
         let lists = report(&self.state_dir, now).ok();
         for (kind, trouble) in troubles(&resolver, lists.as_ref(), now) {
             self.judge(tx, desk, kind, trouble, now)?;
         }
-        Ok(())
+        Ok(resolver.status().is_some_and(|status| {
+            status.clock_is_trusted && now.duration_since(status.time).abs() < PATIENCE
+        }))
     }
 
     fn judge(

@@ -191,7 +191,8 @@ impl Follower {
     }
 
     /// Notes that all up to now has been looked at, and forgets single rows of
-    /// days long over.
+    /// days long over, but for the newest: a day that only a wrong clock calls
+    /// over goes on behind it.
     pub(super) fn tidy(tx: &Transaction<'_>, today: Date, now: Timestamp) -> rusqlite::Result<()> {
         store::set_note(tx, WATCHED, &now.to_string())?;
         let oldest = today.saturating_sub(REMEMBERED.days()).to_string();
@@ -201,8 +202,9 @@ impl Follower {
             .collect::<rusqlite::Result<_>>()?;
         for day in days {
             tx.execute(
-                "INSERT INTO past VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until",
-                params![day, i64::MAX],
+                "INSERT INTO past SELECT day, max(time) FROM seen WHERE day = ? GROUP BY day
+                 ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+                [&day],
             )?;
             tx.execute("DELETE FROM seen WHERE day = ?", [day])?;
         }

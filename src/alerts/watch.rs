@@ -296,14 +296,16 @@ impl Watcher {
     ) -> Result<(), StoreError> {
         let today = now.to_zoned(document.zone.clone()).date();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        self.appliance.look(&tx, desk, now)?;
+        let trusted = self.appliance.look(&tx, desk, now)?;
         let groups = document.groups.iter().filter(|group| group.enabled);
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
         digest::send_if_due(&tx, desk, now)?;
-        Follower::tidy(&tx, today, now)?;
-        digest::forget_the_old(&tx, desk, now)?;
+        if trusted {
+            Follower::tidy(&tx, today, now)?;
+            digest::forget_the_old(&tx, desk, now)?;
+        }
         Ok(tx.commit()?)
     }
 }

@@ -464,7 +464,7 @@ fn the_record_and_the_resolver_are_watched() {
     };
     assert_eq!(kinds(&school), ["recovery_code", "lock_out"]);
     for minutes in [200, 201, 202, 203, 300] {
-        school.with_desk(|tx, desk| watcher.look(tx, desk, at(minutes)).unwrap());
+        school.with_desk(|tx, desk| watcher.look(tx, desk, [].into_iter(), at(minutes)).unwrap());
         let told = kinds(&school)
             .iter()
             .filter(|kind| *kind == "filter")

@@ -296,7 +296,9 @@ impl Watcher {
     ) -> Result<(), StoreError> {
         let today = now.to_zoned(document.zone.clone()).date();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let trusted = self.appliance.look(&tx, desk, now)?;
+        let trusted = self
+            .appliance
+            .look(&tx, desk, self.follower.damaged(), now)?;
         let groups = document.groups.iter().filter(|group| group.enabled);
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;

@@ -24,7 +24,8 @@ fn a_clock_that_ran_ahead_for_a_moment_hushes_nothing() {
 fn a_clock_that_nobody_vouches_for_throws_nothing_away() {
     let mut school = School::new("");
     let mut watcher = appliance::Watcher::begin(school.state.path(), &school.db).unwrap();
-    let trusted = school.with_desk(|tx, desk| watcher.look(tx, desk, at(0)).unwrap());
+    let trusted =
+        school.with_desk(|tx, desk| watcher.look(tx, desk, [].into_iter(), at(0)).unwrap());
     assert!(!trusted);
 }
 
@@ -46,4 +47,44 @@ fn a_hold_keeps_the_alerts_of_its_days_alone() {
         school.with_desk(|tx, desk| digest::forget_the_old(tx, desk, at(2 * YEAR)).unwrap());
         assert_eq!(school.alerts().len(), left, "{hold:?}");
     }
+}
+
+/// A layer of a later version, in the middle of the day.
+#[test]
+fn a_row_that_says_nothing_hides_no_other_and_is_told_of_once() {
+    let mut school = School::new("");
+    school.looks(at(0));
+    school.asks(at(1), "ipad-1", "hurt.example", "self_harm");
+    let odd = (Verdict::Block, Layer::Mandatory);
+    school.asks_as(at(2), "ipad-2", "hurt.example", "self_harm", odd);
+    school.asks(at(3), "ipad-3", "hurt.example", "self_harm");
+    let folder = school.state.path().join("querylog");
+    let (_, file) = crate::querylog::days::parts(&folder).unwrap().remove(0);
+    let log = Connection::open(file).unwrap();
+    let sql = "UPDATE rulings SET layer = 'later' WHERE layer = 'mandatory'";
+    assert_eq!(log.execute(sql, []).unwrap(), 1);
+    let mut watcher = appliance::Watcher::begin(school.state.path(), &school.db).unwrap();
+    for minutes in 3..9 {
+        school.looks(at(minutes));
+        let damaged: Vec<Date> = school.follower.as_ref().unwrap().damaged().collect();
+        assert_eq!(damaged.len(), 1);
+        school.with_desk(|tx, desk| {
+            watcher
+                .look(tx, desk, damaged.into_iter(), at(minutes))
+                .unwrap()
+        });
+    }
+    let kinds = |kind| {
+        school
+            .alerts()
+            .iter()
+            .filter(|alert| alert.0 == kind)
+            .count()
+    };
+    assert_eq!(
+        (kinds("hit"), kinds("log")),
+        (2, 1),
+        "{:?}",
+        school.alerts()
+    );
 }

@@ -74,7 +74,7 @@ impl Watcher {
         let damaged = damaged.min().map(|day| {
             format!(
                 "Of the log of {day} some cannot be read, and raises no alert; all else does. \
-                 `schoolgate logs` says what is wrong with it."
+                 `schoolgate log` says what is wrong with it."
             )
         });
         for (kind, trouble) in troubles(&resolver, lists.as_ref(), now) {

@@ -6,6 +6,7 @@
 //! state folder; a second one finds the lock taken and leaves it to the first.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl Watch {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(state_dir.join("alerts.lock"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
         let lock = lock.map_err(|_| WatchError::Taken)?;

@@ -88,3 +88,44 @@ fn a_row_that_says_nothing_hides_no_other_and_is_told_of_once() {
         school.alerts()
     );
 }
+
+#[test]
+fn a_whole_class_is_told_of_in_some_messages_and_stands_on_the_page() {
+    let mut school = School::new("");
+    school.looks(at(0));
+    for device in 0..60 {
+        school.asks(
+            at(1),
+            &format!("ipad-{device}"),
+            "hurt.example",
+            "self_harm",
+        );
+    }
+    school.looks(at(1));
+    assert_eq!(school.alerts().len(), 60);
+    let told = "SELECT count(*) FROM outbox WHERE recipient = 'dsl@school.example'";
+    assert_eq!(school.number(told), 21);
+    let many = "SELECT count(*) FROM outbox WHERE message LIKE '%further devices%'";
+    assert_eq!(school.number(many), 1);
+    // Another theme is other news; and so is the same an hour later.
+    school.asks(at(2), "ipad-1", "x.example", "extremism");
+    school.asks(at(61), "ipad-1", "hurt.example", "self_harm");
+    school.looks(at(61));
+    assert_eq!(school.number(told), 23);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_holds_up_no_other() {
+    let mut school = School::new("");
+    school.looks(at(0));
+    for device in ["ipad-1", "ipad-2"] {
+        school.asks(at(1), device, "hurt.example", "self_harm");
+    }
+    school.looks(at(1));
+    let sql = "UPDATE outbox SET message = '{' WHERE id = (SELECT min(id) FROM outbox)";
+    school.db.execute(sql, []).unwrap();
+    let next = outbox::next(&school.db, Channel::Mail, at(2)).unwrap();
+    assert_eq!(next.unwrap().alert, Some(2));
+    let state = outbox::state(&school.db, Channel::Mail).unwrap();
+    assert_eq!((state.waiting, state.given_up), (1, 1));
+}

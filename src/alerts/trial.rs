@@ -21,6 +21,7 @@ use crate::querylog::writer::{self, Writer};
 use crate::record::{Deed, Record};
 use crate::settings::Settings;
 
+#[path = "trial_faults.rs"]
 mod faults;
 
 const POLICY: &str = r#"

@@ -17,7 +17,7 @@ pub enum Kind {
     Drop,
     /// Questions are not answered by the school's rules.
     Filter,
-    /// The log is not being written.
+    /// The log is not being written, or cannot be read.
     Log,
     /// The lists are old.
     Lists,
@@ -67,7 +67,7 @@ impl Kind {
             Self::Threshold => "A device tries again and again",
             Self::Drop => "Far less than usual",
             Self::Filter => "The filter does not work",
-            Self::Log => "The log is not being written",
+            Self::Log => "Something is wrong with the log",
             Self::Lists => "The lists are out of date",
             Self::Disk => "The disk is nearly full",
             Self::RecoveryCode => "A recovery code was used",

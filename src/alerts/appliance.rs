@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -59,19 +60,31 @@ impl Watcher {
         })
     }
 
-    /// Looks at how the filter fares.
+    /// Looks at how the filter fares; says whether the clock can be relied on for
+    /// what is thrown away by it.
     pub(super) fn look(
         &mut self,
         tx: &Transaction<'_>,
         desk: &Desk<'_>,
+        damaged: impl Iterator<Item = Date>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let resolver = Status::read(&self.state_dir);
         let lists = report(&self.state_dir, now).ok();
+        let damaged = damaged.min().map(|day| {
+            format!(
+                "Of the log of {day} some cannot be read, and raises no alert; all else does. \
+                 `schoolgate log` says what is wrong with it."
+            )
+        });
         for (kind, trouble) in troubles(&resolver, lists.as_ref(), now) {
+            let damaged = damaged.clone().filter(|_| kind == Kind::Log);
+            let trouble = trouble.or(damaged);
             self.judge(tx, desk, kind, trouble, now)?;
         }
-        Ok(())
+        Ok(resolver.status().is_some_and(|status| {
+            status.clock_is_trusted && now.duration_since(status.time).abs() < PATIENCE
+        }))
     }
 
     fn judge(

@@ -14,6 +14,7 @@ use super::message::Message;
 use super::store::{self, StoreError};
 use crate::lists::category::Theme;
 use crate::policy::alerts::{Audience, DigestTime, Recipient};
+use crate::querylog::hold::Holds;
 use crate::record::Record;
 
 /// Up to when the last digest told.
@@ -219,14 +220,23 @@ pub(super) fn forget_the_old(
         "DELETE FROM attempts WHERE minute < ?",
         [ago(ATTEMPTS).as_second().div_euclid(60)],
     )?;
-    let hold = desk.settings.state_dir.join("querylog").join("hold");
-    if !hold.exists() {
-        let days = i64::from(desk.settings.querylog.keep_days).days();
-        let oldest = now.to_zoned(desk.zone.clone()).saturating_sub(days);
-        tx.execute(
-            "DELETE FROM alerts WHERE raised < ?",
-            [oldest.timestamp().as_microsecond()],
-        )?;
+    // What is held cannot be told: then all of it is.
+    let Ok(holds) = Holds::read(&desk.settings.state_dir.join("querylog"))? else {
+        return Ok(());
+    };
+    let days = i64::from(desk.settings.querylog.keep_days).days();
+    let oldest = now.to_zoned(desk.zone.clone()).saturating_sub(days);
+    let old: Vec<(i64, i64, i64)> = tx
+        .prepare_cached("SELECT id, first, last FROM alerts WHERE raised < ?")?
+        .query_map([oldest.timestamp().as_microsecond()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let held = |at| holds.cover(time(at).to_zoned(desk.zone.clone()).date());
+    for (id, first, last) in old {
+        if !held(first) && !held(last) {
+            tx.execute("DELETE FROM alerts WHERE id = ?", [id])?;
+        }
     }
     Ok(())
 }

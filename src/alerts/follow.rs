@@ -6,6 +6,9 @@
 //! once a minute from its beginning: what has been looked at is known by its key
 //! (`seen` in the alerts' file), and the rest is new.
 //!
+//! What cannot be read hides nothing of what comes behind it: such a day is read
+//! from both its ends, and what was just written on its own.
+//!
 //! What was in the log before anybody watched is past, and raises nothing.
 
 use std::collections::HashMap;
@@ -58,6 +61,8 @@ struct Day {
     whole: Option<Timestamp>,
     /// Whether it changed since.
     changed: bool,
+    /// Whether some of it cannot be read.
+    damaged: bool,
 }
 
 /// How much of a file is to be read.
@@ -74,8 +79,6 @@ pub(super) struct Fresh {
     pub(super) rows: Vec<(Date, Row)>,
     /// Whether there is more at once.
     pub(super) more: bool,
-    /// Days that cannot be read now.
-    pub(super) unreadable: usize,
 }
 
 impl Follower {
@@ -140,22 +143,44 @@ impl Follower {
                 told: Some(told),
                 ..Filter::default()
             };
-            day.read(db, date, rows_of(part, path, filter), &mut fresh)?;
-            if fresh.more || fresh.unreadable > 0 {
-                // To be read again.
-                day.signature = None;
-                if fresh.more {
+            // What is found twice is looked at once.
+            let tail = Filter {
+                since: Some(now.checked_sub(OVERLAP).unwrap_or(now)),
+                ..filter.clone()
+            };
+            let backwards = Filter {
+                newest_first: true,
+                ..filter.clone()
+            };
+            let mut damaged = false;
+            for filter in [filter, tail, backwards] {
+                let rows = rows_of(part, path.clone(), filter);
+                let whole = day.read(db, date, rows, &mut fresh)?;
+                damaged |= !whole;
+                if !damaged || fresh.more {
                     break;
                 }
-                continue;
+            }
+            if fresh.more {
+                // To be read again.
+                day.signature = None;
+                break;
             }
             day.signature = Some(signature);
-            day.changed = since.is_some();
+            // What cannot be read now is looked at again in a minute.
+            day.changed = since.is_some() || damaged;
             if since.is_none() {
                 day.whole = Some(now);
+                day.damaged = damaged;
             }
         }
         Ok(fresh)
+    }
+
+    /// Days of which some cannot be read.
+    pub(super) fn damaged(&self) -> impl Iterator<Item = Date> {
+        let damaged = self.days.iter().filter(|(_, day)| day.damaged);
+        damaged.map(|(date, _)| *date)
     }
 
     /// Notes the rows in categories that are told of from now on: what was
@@ -191,7 +216,8 @@ impl Follower {
     }
 
     /// Notes that all up to now has been looked at, and forgets single rows of
-    /// days long over.
+    /// days long over, but for the newest: a day that only a wrong clock calls
+    /// over goes on behind it.
     pub(super) fn tidy(tx: &Transaction<'_>, today: Date, now: Timestamp) -> rusqlite::Result<()> {
         store::set_note(tx, WATCHED, &now.to_string())?;
         let oldest = today.saturating_sub(REMEMBERED.days()).to_string();
@@ -201,8 +227,9 @@ impl Follower {
             .collect::<rusqlite::Result<_>>()?;
         for day in days {
             tx.execute(
-                "INSERT INTO past VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until",
-                params![day, i64::MAX],
+                "INSERT INTO past SELECT day, max(time) FROM seen WHERE day = ? GROUP BY day
+                 ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+                [&day],
             )?;
             tx.execute("DELETE FROM seen WHERE day = ?", [day])?;
         }
@@ -229,23 +256,25 @@ impl Day {
         newest.checked_sub(OVERLAP).map_or(Look::Whole, Look::From)
     }
 
+    /// Says whether all of it could be read.
     fn read(
         &mut self,
         db: &Connection,
         date: Date,
         rows: impl Iterator<Item = Result<Row, crate::querylog::read::Unreadable>>,
         fresh: &mut Fresh,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         let name = date.to_string();
         let past = db
             .prepare_cached("SELECT until FROM past WHERE day = ?")?
             .query_row([&name], |row| row.get::<_, i64>(0))
             .optional()?;
         let mut seen = db.prepare_cached("SELECT 1 FROM seen WHERE day = ? AND time = ?")?;
+        let mut whole = true;
         for row in rows {
             let Ok(row) = row else {
-                fresh.unreadable += 1;
-                return Ok(());
+                whole = false;
+                continue;
             };
             self.newest = self.newest.max(Some(row.time));
             let time = row.time.as_microsecond();
@@ -255,10 +284,10 @@ impl Day {
             fresh.rows.push((date, row));
             if fresh.rows.len() >= MOST {
                 fresh.more = true;
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        Ok(whole)
     }
 }
 

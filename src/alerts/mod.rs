@@ -31,7 +31,6 @@ mod desk;
 mod digest;
 mod drop;
 mod follow;
-pub mod held;
 mod mail;
 pub mod message;
 pub mod outbox;

@@ -132,23 +132,31 @@ pub fn next(
     }
     let due = "SELECT id, key, alert, recipient, message, tries, created FROM outbox
          WHERE channel = ?1 AND state = 'waiting' AND (due <= ?2 OR due > ?3)
-         ORDER BY due, id LIMIT 1";
-    let found = db
-        .prepare_cached(due)?
-        .query_row(params![channel.id(), now_us, farthest], |row| {
-            let text: String = row.get(4)?;
-            let message = serde_json::from_str(&text).ok();
-            Ok(Waiting {
-                id: row.get(0)?,
-                key: row.get(1)?,
-                alert: row.get(2)?,
-                recipient: row.get(3)?,
-                message: message.ok_or(rusqlite::Error::InvalidQuery)?,
-                tries: row.get(5)?,
-                created: time(row.get(6)?),
-            })
-        });
-    found.optional()
+         ORDER BY due, id";
+    let mut select = db.prepare_cached(due)?;
+    let mut rows = select.query(params![channel.id(), now_us, farthest])?;
+    while let Some(row) = rows.next()? {
+        let (id, text): (i64, String) = (row.get(0)?, row.get(4)?);
+        let message = match serde_json::from_str(&text) {
+            Ok(message) => message,
+            // Another version's, or damaged: it must not hold up the others.
+            Err(error) => {
+                let why = format!("the message cannot be read: {error}");
+                give_up(db, id, &why, now)?;
+                continue;
+            }
+        };
+        return Ok(Some(Waiting {
+            id,
+            key: row.get(1)?,
+            alert: row.get(2)?,
+            recipient: row.get(3)?,
+            message,
+            tries: row.get(5)?,
+            created: time(row.get(6)?),
+        }));
+    }
+    Ok(None)
 }
 
 /// Writes down that a server has taken it.
@@ -185,18 +193,18 @@ pub fn failed(
         Failure::Channel(why) => {
             rest(&tx, channel, why, now)?;
             if over {
-                give_up(&tx, waiting, why, now)?;
+                give_up(&tx, waiting.id, why, now)?;
             }
         }
         Failure::Refused(why) if fallback.is_some_and(|it| it != waiting.recipient) => {
-            give_up(&tx, waiting, why, now)?;
+            give_up(&tx, waiting.id, why, now)?;
             let about = format!("refused {}", waiting.key);
             let to = (channel, fallback.unwrap_or_default());
             let message = refused(&waiting.message, &waiting.recipient);
             put(&tx, to, (&about, waiting.alert), &message, now)?;
         }
         Failure::Message(why) | Failure::Refused(why) if over => {
-            give_up(&tx, waiting, why, now)?;
+            give_up(&tx, waiting.id, why, now)?;
         }
         Failure::Message(why) | Failure::Refused(why) => {
             let due = later(now, pause(waiting.tries));
@@ -229,15 +237,10 @@ fn rest(tx: &Transaction<'_>, channel: Channel, why: &str, now: Timestamp) -> ru
     .map(drop)
 }
 
-fn give_up(
-    tx: &Transaction<'_>,
-    waiting: &Waiting,
-    why: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    tx.execute(
+fn give_up(db: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
+    db.execute(
         "UPDATE outbox SET state = 'failed', tries = tries + 1, done = ?, error = ? WHERE id = ?",
-        params![now.as_microsecond(), why, waiting.id],
+        params![now.as_microsecond(), why, id],
     )
     .map(drop)
 }

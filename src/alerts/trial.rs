@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::desk::Desk;
 use super::follow::Follower;
 use super::outbox::{self, Channel, Failure};
-use super::{appliance, digest, drop, held, rules, store};
+use super::{appliance, digest, drop, rules, store};
 use crate::lists::category::{Category, CategorySet};
 use crate::name::Name;
 use crate::policy::decision::{Layer, LogLevel, Verdict};
@@ -20,6 +20,9 @@ use crate::querylog::recorder::{Recorder, recorder};
 use crate::querylog::writer::{self, Writer};
 use crate::record::{Deed, Record};
 use crate::settings::Settings;
+
+#[path = "trial_faults.rs"]
+mod faults;
 
 const POLICY: &str = r#"
 school = "Test"
@@ -462,7 +465,7 @@ fn the_record_and_the_resolver_are_watched() {
     };
     assert_eq!(kinds(&school), ["recovery_code", "lock_out"]);
     for minutes in [200, 201, 202, 203, 300] {
-        school.with_desk(|tx, desk| watcher.look(tx, desk, at(minutes)).unwrap());
+        school.with_desk(|tx, desk| watcher.look(tx, desk, [].into_iter(), at(minutes)).unwrap());
         let told = kinds(&school)
             .iter()
             .filter(|kind| *kind == "filter")
@@ -471,29 +474,4 @@ fn the_record_and_the_resolver_are_watched() {
     }
     let to = "SELECT count(*) FROM outbox WHERE recipient = 'office@school.example'";
     assert!(school.number(to) >= 3);
-}
-
-/// R-73: nothing of it is left in the file.
-#[test]
-fn what_is_held_of_a_device_is_told_and_erased() {
-    let mut school = School::new("");
-    school.looks(at(0));
-    for device in ["ipad-of-alice", "ipad-2"] {
-        school.asks(at(1), device, "hurt.example", "self_harm");
-    }
-    school.looks(at(1));
-    let state = school.state.path().to_owned();
-    assert_eq!(held::of_device(&state, "ipad-of-alice").unwrap().len(), 1);
-    assert_eq!(held::erase(&state, "ipad-of-alice", at(0)).unwrap(), 0);
-    assert_eq!(held::erase(&state, "ipad-of-alice", at(2)).unwrap(), 1);
-    assert_eq!(held::of_device(&state, "ipad-of-alice").unwrap(), []);
-    assert_eq!(school.alerts(), [alert("hit", "ipad-2", 1)]);
-    for file in ["alerts.db", "alerts.db-wal"] {
-        let bytes = std::fs::read(state.join(file)).unwrap_or_default();
-        let name = b"ipad-of-alice";
-        assert!(
-            !bytes.windows(name.len()).any(|part| part == name),
-            "{file}"
-        );
-    }
 }

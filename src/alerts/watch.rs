@@ -6,6 +6,7 @@
 //! state folder; a second one finds the lock taken and leaves it to the first.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl Watch {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(state_dir.join("alerts.lock"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
         let lock = lock.map_err(|_| WatchError::Taken)?;
@@ -296,14 +298,18 @@ impl Watcher {
     ) -> Result<(), StoreError> {
         let today = now.to_zoned(document.zone.clone()).date();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        self.appliance.look(&tx, desk, now)?;
+        let trusted = self
+            .appliance
+            .look(&tx, desk, self.follower.damaged(), now)?;
         let groups = document.groups.iter().filter(|group| group.enabled);
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
         digest::send_if_due(&tx, desk, now)?;
-        Follower::tidy(&tx, today, now)?;
-        digest::forget_the_old(&tx, desk, now)?;
+        if trusted {
+            Follower::tidy(&tx, today, now)?;
+            digest::forget_the_old(&tx, desk, now)?;
+        }
         Ok(tx.commit()?)
     }
 }

@@ -18,14 +18,17 @@
     )
 )]
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::alerts::watch::Watch;
 use crate::appliance::{all_of, give_way};
 use crate::configuration::Configuration;
 
@@ -80,6 +83,8 @@ pub mod visitor;
 
 use app::App;
 
+/// After how long alerts that cannot be watched for are tried again.
+const AGAIN: Duration = Duration::from_mins(1);
 /// By how much the whole process gives way to the resolver (nice(2)).
 const NICENESS: i32 = 10;
 
@@ -91,17 +96,36 @@ pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
     // Whoever cannot be told by e-mail can still look at the pages.
-    let watch = app.alerts.watch();
-    if let Err(error) = &watch {
-        tracing::error!(%error, "no alert is raised");
-    }
+    let watch = Mutex::new(watch(&app));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(run(app, out));
-    drop(watch);
-    ended
+    runtime.block_on(async {
+        tokio::select! {
+            ended = run(Arc::clone(&app), out) => ended,
+            never = watch_again(&app, &watch) => match never {},
+        }
+    })
+}
+
+fn watch(app: &App) -> Option<Watch> {
+    let watch = app.alerts.watch();
+    if let Err(error) = &watch {
+        tracing::error!(%error, "no alert is raised by this process; it tries again");
+    }
+    watch.ok()
+}
+
+/// Whoever watched may have gone.
+async fn watch_again(app: &App, slot: &Mutex<Option<Watch>>) -> Infallible {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none() {
+            *slot = app.alerts.watch().ok();
+        }
+    }
 }
 
 async fn run(app: Arc<App>, out: &mut impl Write) -> anyhow::Result<()> {

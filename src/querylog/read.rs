@@ -3,7 +3,8 @@
 //! Rows come a page at a time, each page a short read of its own that begins
 //! behind the last row's key: memory is bounded, no reader holds up the writer's
 //! checkpoints, and nothing is read that nobody asks for. A day that cannot be
-//! read is one warning among the rows, and the next day follows.
+//! read is one warning among the rows, and the next day follows; so is a day with
+//! rows that say nothing to this version, and its others follow.
 
 use std::collections::VecDeque;
 use std::io;
@@ -52,6 +53,15 @@ struct OpenDay {
     values: Vec<Value>,
     /// The key of the last row read.
     last: Option<i64>,
+    /// Why the first row was left out that was, until it has been told.
+    refused: Option<rusqlite::Error>,
+    warned: bool,
+}
+
+/// Rows, and whether there may be more.
+struct Page {
+    rows: VecDeque<Row>,
+    more: bool,
 }
 
 /// Finds the rows of the log in `folder`, whose days are those of `zone`.
@@ -141,14 +151,22 @@ impl Rows {
 
     fn next_page(&mut self, mut day: OpenDay) -> Result<(), Unreadable> {
         let wanted = self.left.min(PAGE);
-        self.page = match day.read(wanted, self.filter.newest_first) {
-            Ok(page) => page,
-            Err(e) => return Err(unreadable(&day.path, &e)),
-        };
-        if self.page.len() == wanted {
+        let page = day.read(wanted, self.filter.newest_first);
+        let page = page.map_err(|e| unreadable(&day.path, &e))?;
+        self.page = page.rows;
+        let refused = day.refused.take().filter(|_| !day.warned);
+        let warning = refused.map(|e| {
+            day.warned = true;
+            let of_file = unreadable(&day.path, &e);
+            Unreadable {
+                why: format!("single rows, of which the first: {}", of_file.why),
+                ..of_file
+            }
+        });
+        if page.more {
             self.open = Some(day);
         }
-        Ok(())
+        warning.map_or(Ok(()), Err)
     }
 }
 
@@ -164,10 +182,12 @@ impl OpenDay {
             sql,
             values,
             last: None,
+            refused: None,
+            warned: false,
         }))
     }
 
-    fn read(&mut self, wanted: usize, newest_first: bool) -> rusqlite::Result<VecDeque<Row>> {
+    fn read(&mut self, wanted: usize, newest_first: bool) -> rusqlite::Result<Page> {
         let (after, before) = match (self.last, newest_first) {
             (None, _) => (i64::MIN, i64::MAX),
             (Some(last), false) => (last, i64::MAX),
@@ -178,15 +198,21 @@ impl OpenDay {
         let mut select = self.db.prepare_cached(&self.sql)?;
         let found = select.query_map(
             params_from_iter(ends.iter().chain(&self.values)),
-            |columns| Ok((columns.get(0)?, row(columns)?)),
+            |columns| Ok((columns.get::<_, i64>(0)?, row(columns))),
         )?;
-        let mut page = VecDeque::new();
+        let mut rows = VecDeque::new();
+        let mut read = 0;
         for row in found {
             let (key, row) = row?;
             self.last = Some(key);
-            page.push_back(row);
+            read += 1;
+            match row {
+                Ok(row) => rows.push_back(row),
+                Err(e) => self.refused = self.refused.take().or(Some(e)),
+            }
         }
-        Ok(page)
+        let more = read == wanted;
+        Ok(Page { rows, more })
     }
 }
 

@@ -84,7 +84,7 @@ pub mod visitor;
 use app::App;
 
 /// After how long alerts that cannot be watched for are tried again.
-const AGAIN: Duration = Duration::from_mins(1);
+const AGAIN: Duration = Duration::from_secs(60);
 /// By how much the whole process gives way to the resolver (nice(2)).
 const NICENESS: i32 = 10;
 

@@ -209,7 +209,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
             }
         }
         @if !others.is_empty() {
-            form method="post" action=(path) {
+            form class="stack" method="post" action=(path) {
                 (csrf(visitor))
                 p {
                     label for="to" { "Give it to" }

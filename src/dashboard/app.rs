@@ -12,6 +12,7 @@ use super::standing::Standing;
 use crate::alerts::Alerts;
 use crate::alerts::watch::School;
 use crate::configuration::Configuration;
+use crate::devices::inventory::Inventory;
 use crate::incidents::book::Book;
 use crate::incidents::hours::SchoolHours;
 use crate::people::{People, Rules};
@@ -72,6 +73,15 @@ impl App {
     /// The policy that decides now. Reads files.
     pub fn policy_in_force(&self) -> anyhow::Result<Arc<InForce>> {
         self.in_force.policy(&self.configuration)
+    }
+
+    /// What `read` makes of the devices the school has listed: those of the rules
+    /// in force; until there are any, those of the start.
+    pub fn with_inventory<T>(&self, read: impl FnOnce(&Inventory) -> T) -> T {
+        match self.policy_in_force() {
+            Ok(in_force) => read(&in_force.policy.devices),
+            Err(_) => read(&self.configuration.devices),
+        }
     }
 
     /// The machine's settings.

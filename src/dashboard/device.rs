@@ -90,7 +90,7 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         p {
             code class="name" { (id) }
             @if let Some(how) = how_known(Some(id)) { ", " (how) }
-            @if let Some(owner) = owner(app, id) { ", belongs to " (shown::words(owner)) }
+            @if let Some(owner) = owner(app, id) { ", belongs to " (shown::words(&owner)) }
         }
         (days(id, day.date, today))
         h2 { "Incidents on " (in_words(day.date)) }

@@ -186,7 +186,7 @@ fn pack(app: &App, actor: &Actor, wanted: &Wanted, now: Timestamp) -> Result<Pac
         ("", person) => Whose::Person(person.to_owned()),
         _ => return Err(refused("Say either a device or a person, not both.")),
     };
-    let subject = Subject::find(whose, &app.configuration.devices)?;
+    let subject = app.with_inventory(|inventory| Subject::find(whose, inventory))?;
     let moment = |text: &str, end| -> Result<Option<Timestamp>, ReportError> {
         let text = text.trim();
         if text.is_empty() {

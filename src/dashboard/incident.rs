@@ -184,7 +184,7 @@ fn facts(app: &App, incident: &Incident) -> Markup {
             dd {
                 (shown::device(incident.device.as_deref(), incident.device_name.as_deref()))
                 @if let Some(how) = how_known(incident.device.as_deref()) { br; small class="muted" { (how) } }
-                @if let Some(owner) = owner { br; small { "belongs to " (shown::words(owner)) } }
+                @if let Some(owner) = owner { br; small { "belongs to " (shown::words(&owner)) } }
                 @if let Some(device) = &incident.device {
                     br;
                     a href=(device_day(device, incident.first)) { "Everything this device did that day" }
@@ -206,10 +206,12 @@ fn facts(app: &App, incident: &Incident) -> Markup {
 }
 
 /// Whose a device is, by the inventory.
-pub(super) fn owner<'a>(app: &'a App, id: &str) -> Option<&'a str> {
-    let devices = &app.configuration.devices;
-    let device = devices.device(devices.by_id(id)?)?;
-    Some(&*device.owner).filter(|owner| !owner.is_empty())
+pub(super) fn owner(app: &App, id: &str) -> Option<String> {
+    let owner = app.with_inventory(|devices| {
+        let device = devices.device(devices.by_id(id)?)?;
+        Some(device.owner.clone())
+    });
+    owner.filter(|owner| !owner.is_empty())
 }
 
 fn host_form(visitor: &Visitor, incident: &Incident, shown: bool) -> Markup {

@@ -78,11 +78,12 @@ async fn look(
 
 /// The devices of everybody whose name has this in it.
 fn devices_of(app: &App, text: &str) -> Vec<String> {
-    let all = app.configuration.devices.devices().iter();
-    let of = all.filter(|device| device.owner.to_lowercase().contains(text));
-    of.take(MOST_DEVICES)
-        .map(|device| device.id.clone())
-        .collect()
+    app.with_inventory(|inventory| {
+        let all = inventory.devices().iter();
+        let of = all.filter(|device| device.owner.to_lowercase().contains(text));
+        let ids = of.take(MOST_DEVICES).map(|device| device.id.clone());
+        ids.collect()
+    })
 }
 
 fn form(typed: Option<&str>) -> Markup {

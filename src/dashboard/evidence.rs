@@ -97,7 +97,7 @@ fn one_incident(incident: i64) -> Markup {
     html! {
         input type="hidden" name="kind" value="evidence";
         input type="hidden" name="incident" value=(incident);
-        p { "Evidence about " a href={ "/incidents/" (incident) } { "one incident" } "." }
+        p { span { "Evidence about " a href={ "/incidents/" (incident) } { "one incident" } "." } }
     }
 }
 

@@ -11,9 +11,9 @@ pub struct Rehearsal {
     pub days: u32,
     /// Look-ups that were replayed.
     pub lookups: u64,
-    /// The share of the look-ups that were replayed, if not all of them were,
-    /// because all would have taken too long.
-    pub sampled: Option<f64>,
+    /// Not all were replayed, because that would have taken too long: about one
+    /// in so many.
+    pub one_in: Option<u32>,
     /// What would have been decided otherwise, by group.
     pub groups: Vec<GroupChange>,
     /// What makes the change impossible: a name that must resolve and would be

@@ -303,7 +303,7 @@ impl School {
             devices: self.inventory(),
             canaries: table(self.canaries, &CANARIES),
             safe_search: table(self.engines, &ENGINES),
-            sources: schoolgate::lists::source::SHIPPED.to_owned(),
+            sources: SOURCES.to_owned(),
         }
     }
 
@@ -381,6 +381,8 @@ fn write_exception(exception: &Exception, text: &mut String) {
     );
 }
 
+const SOURCES: &str = "[[source]]\nid = \"games\"\ncategory = \"games\"\nformat = \"domains\"\n\
+                       match = \"subtree\"\nfile = \"games.txt\"\n";
 const CANARIES: [&str; 3] = [
     "[[canaries]]\nname = \"mask.icloud.com\"\nmatch = \"subtree\"\nanswer = \"nxdomain\"\n\
      says = \"x\"\nsource = \"y\"\n",

@@ -392,6 +392,7 @@ fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Liv
         lists: live.lists,
         not_before: live.not_before,
         rule: document.rule,
+        acknowledge_days: document.acknowledge_days,
         school: document.school.into(),
         zone: document.zone,
         timetables: document.timetables.into_iter().map(|t| t.value).collect(),
@@ -441,6 +442,7 @@ fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> 
         ech: rules.ech,
         answer: rules.answer.value,
         log: rules.log,
+        override_minutes: rules.override_minutes,
     }
 }
 

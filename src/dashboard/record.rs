@@ -144,7 +144,7 @@ fn state(state: &Result<Option<Entry>, Broken>, zone: &TimeZone) -> Markup {
                         "The record is whole: " (head.number) " entries, the last "
                         (time(head.time, zone)) "."
                     }
-                    p { "Its head, to be noted down: " code class="name" { (head.digest) } }
+                    p { "Its seal. Note it down: as long as later records lead back to it, nothing before it was changed. " br; code class="name" { (head.digest) } }
                 }
             },
             Err(broken) => {

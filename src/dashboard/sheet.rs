@@ -27,7 +27,11 @@ fn shown(table: &Table) -> Markup {
             table {
                 caption { (table.caption) }
                 thead {
-                    tr { @for heading in &table.headings { (column(heading)) } }
+                    tr {
+                        @for (at, heading) in table.headings.iter().enumerate() {
+                            (column(heading, has_numbers(table, at)))
+                        }
+                    }
                 }
                 tbody {
                     @for row in &table.rows {
@@ -48,14 +52,22 @@ fn shown(table: &Table) -> Markup {
 }
 
 /// The corner above the names of the lines has no name of its own.
-fn column(heading: &str) -> Markup {
+fn column(heading: &str, numbers: bool) -> Markup {
     html! {
-        @if heading.is_empty() { td {} } @else { th scope="col" { (heading) } }
+        @if heading.is_empty() { td {} }
+        @else { th scope="col" class=[numbers.then_some("number")] { (heading) } }
     }
 }
 
+/// Whether a column is of figures alone, so that its heading stands above them.
+fn has_numbers(table: &Table, at: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(at));
+    at > 0 && cells.all(|cell| is_number(cell))
+}
+
 fn is_number(cell: &str) -> bool {
-    cell.starts_with(|c: char| c.is_ascii_digit()) || cell.starts_with("fewer than ")
+    let figures = cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(['.', ':', '/']);
+    figures || cell.starts_with("fewer than ")
 }
 
 /// The report as a file of its own, with its style in it: it is sent, kept and

@@ -78,11 +78,14 @@ impl Browser {
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--no-first-run".to_owned(),
+            "--lang=en-GB".to_owned(),
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--hide-scrollbars".to_owned(),
-            // Nothing but this machine can be reached.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
+            // Nothing but this machine can be reached; examples are led here, as
+            // blocked sites are.
+            "--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+                .to_owned(),
             format!(
                 "--user-data-dir={}",
                 browser.profile.path().join("p").display()
@@ -254,16 +257,35 @@ impl Browser {
         bytes
     }
 
-    /// What axe-core finds to be serious or worse, in words; in both schemes.
+    /// What axe-core finds to be serious or worse, in words.
     pub(crate) fn barriers(&self) -> Vec<String> {
+        self.found_by_axe(&json!([
+            "wcag2a",
+            "wcag2aa",
+            "wcag21a",
+            "wcag21aa",
+            "wcag22aa",
+            "best-practice"
+        ]))
+    }
+
+    /// The same of colours alone: in another scheme nothing else is different.
+    pub(crate) fn faint(&self) -> Vec<String> {
+        self.found_by_axe(&json!(["color-contrast"]))
+    }
+
+    /// By the names of rules or by what they are tagged with.
+    fn found_by_axe(&self, only: &Value) -> Vec<String> {
         let Some(axe) = &self.axe else {
             return Vec::new();
         };
-        self.run(axe);
+        if self.run("return typeof axe") == "undefined" {
+            self.run(axe);
+        }
         let script = "const done = arguments[arguments.length - 1];
-            axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
-                'best-practice']}).then(done, error => done({error: String(error)}));";
-        let found = self.post("/execute/async", &json!({"script": script, "args": []}));
+            axe.run(document, {runOnly: arguments[0]})
+                .then(done, error => done({error: String(error)}));";
+        let found = self.post("/execute/async", &json!({"script": script, "args": [only]}));
         assert!(found["violations"].is_array(), "{found}");
         let grave = |violation: &&Value| {
             matches!(violation["impact"].as_str(), Some("serious" | "critical"))
@@ -277,6 +299,11 @@ impl Browser {
             )
         });
         words.collect()
+    }
+
+    /// Whether there is somebody who finds barriers.
+    pub(crate) fn has_axe(&self) -> bool {
+        self.axe.is_some()
     }
 
     /// Whether the page is wider than a screen of this width: on a phone the

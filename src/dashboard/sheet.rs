@@ -24,7 +24,8 @@ pub(super) fn sheet(sheet: &Sheet) -> Markup {
 fn shown(table: &Table) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="region" aria-label=(table.caption) {
-            table {
+            // A wide one can be read on a phone only so.
+            table class=[(table.headings.len() > 3).then_some("cards")] {
                 caption { (table.caption) }
                 thead {
                     tr {
@@ -40,7 +41,7 @@ fn shown(table: &Table) -> Markup {
                                 @if at == 0 {
                                     th scope="row" { (cell) }
                                 } @else {
-                                    td class=[is_number(cell).then_some("number")] { (cell) }
+                                    td class=[is_number(cell).then_some("number")] data-label=[table.headings.get(at)] { (cell) }
                                 }
                             }
                         }

@@ -174,7 +174,7 @@ fn said(explanation: &Explanation) -> Markup {
                     @for said in &explanation.trace {
                         tr { th scope="row" { (shown::layer(said.layer)) } td { bdi class="name" { (said.said) } } }
                     }
-                    tr { th scope="row" { "Outcome" } td { (shown::outcome(explanation.verdict)) " " (explanation.answer) } }
+                    tr { th scope="row" { "Outcome" } td { (shown::outcome(explanation.verdict)) " " small class="muted" { "answered with " (explanation.answer) } } }
                 }
             }
         }

@@ -78,7 +78,6 @@ impl Browser {
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--no-first-run".to_owned(),
-            "--lang=en-GB".to_owned(),
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--hide-scrollbars".to_owned(),
@@ -240,7 +239,7 @@ impl Browser {
     /// The whole page as a picture, for somebody to look at.
     pub(crate) fn picture(&self, name: &str) {
         let capture = json!({"cmd": "Page.captureScreenshot", "params": {
-            "format": "png", "captureBeyondViewport": true,
+            "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
         }});
         let picture = self.post("/goog/cdp/execute", &capture);
         let bytes = picture["data"].as_str().unwrap();
@@ -283,7 +282,7 @@ impl Browser {
             self.run(axe);
         }
         let script = "const done = arguments[arguments.length - 1];
-            axe.run(document, {runOnly: arguments[0]})
+            axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']})
                 .then(done, error => done({error: String(error)}));";
         let found = self.post("/execute/async", &json!({"script": script, "args": [only]}));
         assert!(found["violations"].is_array(), "{found}");

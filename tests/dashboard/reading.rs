@@ -71,6 +71,8 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
     );
     let day = dsl.get(&format!("/devices/{TRIED}"));
     assert!(day.page().contains(TRIED_NAME), "{}", day.body);
+    let quiet = dsl.get(&format!("/devices/{TRIED}?date=2020-01-01"));
+    assert!(quiet.page().contains(TRIED_NAME), "{}", quiet.body);
     let found = dsl.get("/search?q=hurt-diary");
     assert!(found.page().contains("www.hurt-diary.example"));
     let of_person = dsl.get("/search?q=c.+price");

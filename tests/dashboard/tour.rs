@@ -146,6 +146,10 @@ pub(super) fn stops(role: &str, client: &mut Client, things: &Things) -> Vec<Sto
         all.extend(readers(things));
     }
     if role == "dsl" {
+        let today = Timestamp::now().in_tz("Europe/London").unwrap().date();
+        let first = today.saturating_sub(13.days());
+        let span = format!("/reports/governors?from={first}&to={today}");
+        all.push(stop("report-governors-span", &span));
         let about = &things.incident;
         all.push(stop("evidence", &format!("/evidence/new?incident={about}")));
         all.push(stop("evidence-any", "/evidence/new"));

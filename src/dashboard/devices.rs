@@ -181,7 +181,11 @@ fn list(all: &[Known], asked: &Asked, may_read_rows: bool, now: Timestamp) -> Ma
     html! {
         p {
             (several(wanted.len() as u64, "device", "devices")) " of " (number(all.len() as u64))
-            "; " (number(unknown as u64)) " are not on the school's list."
+            @match unknown {
+                0 => { ". Every one is on the school's list." }
+                1 => { ". 1 is not on the school's list." }
+                many => { ". " (number(many as u64)) " are not on the school's list." }
+            }
         }
         @if shown.is_empty() {
             p { "There are none." }

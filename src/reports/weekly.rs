@@ -20,7 +20,7 @@ use crate::lists::category::Theme;
 use crate::querylog::visits::Incident;
 
 use super::governors::made;
-use super::period::Period;
+use super::period::{Period, written};
 use super::sheet::{Part, Sheet};
 
 /// Devices named at most.
@@ -205,8 +205,9 @@ impl Weekly {
             ),
             self.devices_part(),
         ];
+        // Whatever else there is, this comes first.
         if self.mandatory.now > 0 {
-            parts.push(Part::saying("Illegal content", vec![ILLEGAL.to_owned()]));
+            parts.insert(0, Part::saying("Illegal content", vec![ILLEGAL.to_owned()]));
         }
         let further = self.further.iter();
         parts.extend(further.map(|f| Part::saying(&f.heading, f.says.clone())));
@@ -215,10 +216,14 @@ impl Weekly {
         }
         let so_far = if self.over { "" } else { ", so far" };
         Sheet {
-            title: format!("Safeguarding digest, week {}", self.week),
+            title: format!("Safeguarding digest, week of {}", written(self.first)),
             about: vec![
                 self.school.clone(),
-                format!("Monday {} to Sunday {}{so_far}", self.first, self.last),
+                format!(
+                    "Monday {} to Sunday {}{so_far}",
+                    written(self.first),
+                    written(self.last)
+                ),
                 made(self.made, zone),
             ],
             parts,

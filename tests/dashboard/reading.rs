@@ -52,7 +52,7 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
     for words in [
         TRIED_NAME,
         "forum.hurt-diary.example",
-        "Policy 1",
+        "Rules number 1",
         "list <code>test-self_harm</code>",
         "What each layer said",
         "belongs to",
@@ -71,6 +71,8 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
     );
     let day = dsl.get(&format!("/devices/{TRIED}"));
     assert!(day.page().contains(TRIED_NAME), "{}", day.body);
+    let quiet = dsl.get(&format!("/devices/{TRIED}?date=2020-01-01"));
+    assert!(quiet.page().contains(TRIED_NAME), "{}", quiet.body);
     let found = dsl.get("/search?q=hurt-diary");
     assert!(found.page().contains("www.hurt-diary.example"));
     let of_person = dsl.get("/search?q=c.+price");
@@ -186,7 +188,7 @@ fn two_people_who_review_the_same_incident_are_told_of_each_other() {
             .contains("&lt;script&gt;alert(1)&lt;/script&gt;")
     );
     assert!(!page.body.contains("<script"));
-    assert!(page.body.contains("With <bdi class=\"name\">deputy</bdi>"));
+    assert!(page.body.contains("deputy</bdi> is dealing with it"));
     for (text, status) in [(" \r\n ", 303), (&*"x".repeat(4097), 400)] {
         let answer = one.post(&format!("{incident}/note"), &[("text", text)]);
         assert_eq!(answer.status, status, "{answer:?}");

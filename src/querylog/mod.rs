@@ -42,6 +42,7 @@ mod spool;
 pub mod store;
 pub mod summary;
 mod tally;
+pub mod told;
 pub mod visits;
 mod words;
 pub mod writer;

@@ -5,7 +5,8 @@
 //! resolver answers on; what cannot be reached from here (backups, the pages'
 //! memory) is named, so that nobody believes more than is so.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ pub struct Erasure {
     /// From how many days.
     pub days: usize,
     /// Days that are held and were left as they are.
-    pub held: Vec<Date>,
+    pub held: BTreeSet<Date>,
     /// Days that could not be changed, and why.
     pub failed: BTreeMap<Date, String>,
     /// Notes about their incidents that are gone.
@@ -123,7 +124,7 @@ pub fn erase(
         match part {
             _ if date > last => {}
             Part::Companion(_) => {}
-            _ if holds.cover(date) => erasure.held.push(date),
+            _ if holds.cover(date) => drop(erasure.held.insert(date)),
             Part::SetAside(_) => {
                 let file = path.file_name().unwrap_or_default().to_string_lossy();
                 let why = format!("{file} is damaged and cannot be searched; remove it by hand");
@@ -140,9 +141,16 @@ pub fn erase(
             },
         }
     }
-    erasure.held.dedup();
     // A day may be held of which no rows are left.
-    let free = |at: Timestamp| !holds.cover(at.to_zoned(zone.clone()).date());
+    let also_held = RefCell::new(BTreeSet::new());
+    let free = |at: Timestamp| {
+        let date = at.to_zoned(zone.clone()).date();
+        let held = holds.cover(date);
+        if held {
+            also_held.borrow_mut().insert(date);
+        }
+        !held
+    };
     let keys = &subject.keys;
     let notes = Casework::of(state_dir).erase(keys, until, free);
     let alerts = personal::erase(state_dir, keys, until, free);
@@ -151,6 +159,7 @@ pub fn erase(
             "the rows were erased, but {what} were not: {error}; run it again"
         ))
     };
+    erasure.held.append(&mut also_held.borrow_mut());
     erasure.notes = notes.map_err(|error| failed("the notes", &error))?;
     erasure.alerts = alerts.map_err(|error| failed("the alerts", &error))?;
     let done = deed("erased")

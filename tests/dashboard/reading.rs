@@ -145,6 +145,43 @@ fn a_mandatory_host_is_for_the_lead_alone_and_on_a_button_of_its_own() {
     assert!(record.contains("saw_mandatory_host") && !record.contains("vile"));
 }
 
+/// R-10: a trace asks today's lists, and a head must not learn from it that a
+/// name of then has since become mandatory.
+#[test]
+fn a_trace_does_not_tell_that_a_name_has_become_mandatory() {
+    let folder = seed::plan().start().stop();
+    let now = Timestamp::now();
+    let mut log = Log::new(&folder, &jiff::tz::TimeZone::get("Europe/London").unwrap());
+    let then = now - SignedDuration::from_mins(1);
+    log.visit(then, TRIED, "gambling", "bets.example", 1);
+    log.visit(then, "lab2-05", "gambling", "casino.example", 1);
+    log.write(now);
+    let mandatory = format!("http://{MANDATORY}/\nhttp://www.bets.example/\n");
+    folder.put("illegal.txt", &mandatory);
+    folder.refresh();
+    let pages = Pages::start(&folder);
+    let mut head = Client::signed_in(&pages, &folder, "head");
+    let list = head.get("/incidents?from=2016-01-01&theme=all&background=show");
+    let mut incidents: Vec<String> = list
+        .page()
+        .split("href=\"/incidents/")
+        .skip(1)
+        .map(|rest| head.get(&format!("/incidents/{}", rest.split('"').next().unwrap())))
+        .map(|incident| incident.page().to_owned())
+        .collect();
+    incidents.sort_by_key(|incident| incident.contains("www.bets.example"));
+    let [other, hit] = &incidents[..] else {
+        panic!("{incidents:?}");
+    };
+    // What is no secret is explained, with the lists of today.
+    for words in ["no longer kept", "What each layer said"] {
+        assert!(other.contains(words), "{words}: {other}");
+        assert!(!hit.contains(words), "{words}: {hit}");
+    }
+    assert!(hit.contains("would decide it otherwise"), "{hit}");
+    assert!(hit.contains("www.bets.example"), "{hit}");
+}
+
 #[test]
 fn two_people_who_review_the_same_incident_are_told_of_each_other() {
     let school = Meadowbrook::open();

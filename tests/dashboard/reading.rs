@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Account, Client, Pages};
 use super::seed::{self, Log, MANDATORY, TRIED, TRIED_NAME, TRIED_SITE};
+use crate::serve::eventually;
 use crate::serve::school::Folder;
 
 /// A school with a fortnight behind it, and its pages.
@@ -180,6 +181,47 @@ fn a_trace_does_not_tell_that_a_name_has_become_mandatory() {
     }
     assert!(hit.contains("would decide it otherwise"), "{hit}");
     assert!(hit.contains("www.bets.example"), "{hit}");
+}
+
+/// What somebody has activated holds for the pages too, without a restart.
+#[test]
+fn school_hours_are_those_of_the_policy_in_force() {
+    let hours = |from: &str, to: &str| {
+        let all = r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#;
+        let policy = seed::plan().policy;
+        format!(
+            "{policy}[timetables.school_hours]\ndays = {all}\nfrom = \"{from}\"\nto = \"{to}\"\n\
+             outside_terms = true\n"
+        )
+    };
+    let mut plan = seed::plan();
+    plan.policy = hours("08:00", "09:00");
+    let school = plan.start();
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let mut log = Log::new(&school.folder, &zone);
+    let yesterday = Timestamp::now().to_zoned(zone).yesterday().unwrap();
+    let noon = yesterday.date().at(12, 0, 0, 0);
+    let noon = noon.to_zoned(yesterday.time_zone().clone()).unwrap();
+    log.visit(noon.timestamp(), TRIED, "self_harm", TRIED_SITE, 1);
+    log.write(Timestamp::now());
+    let pages = Pages::start(&school.folder);
+    let mut dsl = Client::signed_in(&pages, &school.folder, "dsl");
+    let list = "/incidents?from=2016-01-01&hours=";
+    let count = |dsl: &mut Client, within: &str| {
+        let page = dsl.get(&format!("{list}{within}"));
+        page.page().matches("class=\"incident\"").count()
+    };
+    assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
+    // What stands in the folder is not yet in force.
+    school.folder.put("policy.toml", &hours("11:00", "13:00"));
+    assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
+    school.server.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually("the pages to go by it", || {
+        let counts = (count(&mut dsl, "in"), count(&mut dsl, "out"));
+        (counts == (1, 0)).then_some(())
+    });
+    let incident = first_incident(dsl.get(&format!("{list}in")).page());
+    assert!(dsl.get(&incident).page().contains(", in school hours"));
 }
 
 #[test]

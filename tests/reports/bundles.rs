@@ -41,7 +41,7 @@ fn taken_out(folder: &Folder, more: &[&str]) -> PathBuf {
     file
 }
 
-fn members(bytes: &[u8]) -> Members {
+pub(super) fn members(bytes: &[u8]) -> Members {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
     let names: Vec<String> = (0..zip.len())
         .map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned())

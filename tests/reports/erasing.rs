@@ -200,7 +200,10 @@ fn notes_go_too() {
             .unwrap();
     }
     let said = fine(&erase(&folder, &[]));
-    assert!(said.contains("4 notes and 0 alerts"), "{said}");
+    assert!(
+        said.contains("4 notes, 0 alerts and their words in 0 requests"),
+        "{said}"
+    );
     drop(book);
     let state = folder.state();
     let gone = format!("a note on {}, category", seed::TRIED);

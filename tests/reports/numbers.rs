@@ -103,7 +103,7 @@ fn only_what_is_there_can_be_damaged() {
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(log.join(format!("{day}.db{end}")));
     }
-    std::fs::write(log.join(format!("{day}.db")), [0x5a; 40_000]).unwrap();
+    std::fs::write(log.join(format!("{day}.db")), vec![0x5a; 40_000]).unwrap();
     assert_eq!(damaged("1 days could not be read"), 1);
 }
 

@@ -1,13 +1,14 @@
 //! Reading what pupils looked up: who sees what, and what is written down of it.
 
 use std::fs;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Account, Client, Pages};
 use super::seed::{self, Log, MANDATORY, TRIED, TRIED_NAME, TRIED_SITE};
-use crate::serve::eventually;
 use crate::serve::school::Folder;
+use crate::serve::within;
 
 /// A school with a fortnight behind it, and its pages.
 struct Meadowbrook {
@@ -216,7 +217,7 @@ fn school_hours_are_those_of_the_policy_in_force() {
     school.folder.put("policy.toml", &hours("11:00", "13:00"));
     assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
     school.server.signal(nix::sys::signal::Signal::SIGHUP);
-    eventually("the pages to go by it", || {
+    within(Duration::from_secs(60), "the pages to go by it", || {
         let counts = (count(&mut dsl, "in"), count(&mut dsl, "out"));
         (counts == (1, 0)).then_some(())
     });

@@ -14,7 +14,7 @@ use crate::devices::inventory::{COLUMNS, Inventory};
 use crate::dns::streams::certificate::Pair;
 use crate::document::{Complaint, Place};
 use crate::lists::lookup::Lists;
-use crate::lists::source;
+use crate::lists::source::{self, SourceSpec};
 use crate::policy::Policy;
 use crate::policy::compile::{self, File, Live, Tables};
 use crate::policy::document::PolicyDocument;
@@ -27,6 +27,9 @@ const POLICY: &str = "policy.toml";
 const DEVICES: &str = "devices.csv";
 const CANARIES: &str = "canaries.toml";
 const SAFE_SEARCH: &str = "safe-search.toml";
+const SOURCES: &str = "sources.toml";
+/// As complaints and traces name what was agreed on the pages.
+const ADDED: &str = "the changes page";
 
 /// A configuration without a mistake, lists aside.
 pub struct Configuration {
@@ -55,6 +58,23 @@ pub struct PolicyTexts {
     pub canaries: String,
     /// `safe-search.toml`, the school's or the shipped one.
     pub safe_search: String,
+    /// `sources.toml`, the school's or the shipped one: which lists there are.
+    pub sources: String,
+    /// The exceptions that were agreed on the pages, written as in `policy.toml`.
+    /// They are in no file of the folder.
+    pub added: String,
+}
+
+/// What the school's texts say, reference by reference, before it is meant.
+pub struct Typed {
+    /// `policy.toml` with the exceptions of the pages behind its own.
+    pub document: PolicyDocument,
+    /// `devices.csv`.
+    pub devices: Inventory,
+    /// `canaries.toml` and `safe-search.toml`.
+    pub tables: Tables,
+    /// `sources.toml`.
+    pub sources: Vec<SourceSpec>,
 }
 
 impl Configuration {
@@ -73,7 +93,8 @@ impl Configuration {
         let mut warnings = Vec::new();
         let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
         let document = texts.as_ref().map(|texts| {
-            let (document, devices, found) = compile::read(texts.policy(), texts.devices());
+            let (document, devices, found) =
+                compile::read(texts.policy(), texts.added(), texts.devices());
             complaints.extend(found);
             complaints.extend(texts.tables().1);
             (document, devices)
@@ -161,17 +182,44 @@ impl PolicyTexts {
         };
         let canaries = or_shipped(CANARIES, canary::SHIPPED);
         let safe_search = or_shipped(SAFE_SEARCH, safe_search::SHIPPED);
+        let sources = or_shipped(SOURCES, source::SHIPPED);
         Some(Self {
             policy: policy?,
             devices: devices?,
             canaries: canaries?,
             safe_search: safe_search?,
+            sources: sources?,
+            added: String::new(),
         })
+    }
+
+    /// Reads them without their lists: what each line says, or all that is wrong.
+    pub fn typed(&self) -> Result<Typed, Vec<Complaint>> {
+        let (document, devices, mut complaints) =
+            compile::read(self.policy(), self.added(), self.devices());
+        let (tables, found) = self.tables();
+        complaints.extend(found);
+        // Where a list's file is makes no difference to what is said of it.
+        let sources = source::parse(SOURCES, &self.sources, Path::new("."));
+        match sources {
+            Ok(sources) if complaints.is_empty() => Ok(Typed {
+                document,
+                devices,
+                tables,
+                sources,
+            }),
+            sources => {
+                complaints.extend(sources.err().unwrap_or_default());
+                complaints.sort();
+                Err(complaints)
+            }
+        }
     }
 
     /// Makes the policy that these texts mean.
     pub fn compile(&self, live: Live) -> Result<Policy, Vec<Complaint>> {
-        compile::compile_with(self.policy(), self.devices(), self.tables(), live)
+        let typed = compile::read(self.policy(), self.added(), self.devices());
+        compile::compile_with(typed, self.tables(), live)
     }
 
     fn tables(&self) -> (Tables, Vec<Complaint>) {
@@ -184,6 +232,13 @@ impl PolicyTexts {
         File {
             name: POLICY,
             text: &self.policy,
+        }
+    }
+
+    fn added(&self) -> File<'_> {
+        File {
+            name: ADDED,
+            text: &self.added,
         }
     }
 

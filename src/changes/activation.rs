@@ -69,6 +69,13 @@ pub struct Record {
     /// The hash of `safe-search.toml`.
     #[serde(default)]
     pub safe_search: String,
+    /// The hash of `sources.toml`. Earlier versions had none.
+    #[serde(default)]
+    pub sources: String,
+    /// The hash of the exceptions that were agreed on the pages. Earlier
+    /// versions had none.
+    #[serde(default)]
+    pub added: String,
     /// The generation of lists.
     pub lists: String,
 }
@@ -174,6 +181,8 @@ impl Activation {
             devices: hash(&texts.devices),
             canaries: hash(&texts.canaries),
             safe_search: hash(&texts.safe_search),
+            sources: hash(&texts.sources),
+            added: hash(&texts.added),
             lists: lists.generation.as_ref().to_owned(),
         };
         let last = self.last.as_ref();
@@ -263,6 +272,8 @@ fn keep_record(folder: &Path, record: &Record, texts: &PolicyTexts) -> io::Resul
         (&record.devices, &texts.devices),
         (&record.canaries, &texts.canaries),
         (&record.safe_search, &texts.safe_search),
+        (&record.sources, &texts.sources),
+        (&record.added, &texts.added),
     ] {
         let path = folder.join(TEXTS).join(hash);
         if !path.exists() {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use crate::configuration::PolicyTexts;
-use crate::lists::durable;
+use crate::lists::{durable, source};
 use crate::policy::{canary, safe_search};
 
 use super::activation::{RECORD, Record, TEXTS, folder};
@@ -44,8 +44,18 @@ pub fn texts(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTexts
         text(&record.devices, "")?,
         text(&record.canaries, canary::SHIPPED)?,
         text(&record.safe_search, safe_search::SHIPPED)?,
+        text(&record.sources, source::SHIPPED)?,
+        text(&record.added, "")?,
     );
-    let (Some(policy), Some(devices), Some(canaries), Some(safe_search)) = all else {
+    let (
+        Some(policy),
+        Some(devices),
+        Some(canaries),
+        Some(safe_search),
+        Some(sources),
+        Some(added),
+    ) = all
+    else {
         return Ok(None);
     };
     Ok(Some(PolicyTexts {
@@ -53,5 +63,7 @@ pub fn texts(state_dir: &Path, record: &Record) -> io::Result<Option<PolicyTexts
         devices,
         canaries,
         safe_search,
+        sources,
+        added,
     }))
 }

@@ -4,4 +4,6 @@
 //! of it is right does it take the place of the one that serves.
 
 pub mod activation;
+pub mod difference;
 pub mod kept;
+pub mod rehearsal;

@@ -17,7 +17,7 @@ use crate::changes::kept;
 use crate::configuration::{Configuration, PolicyTexts};
 use crate::lists::load;
 use crate::policy::Policy;
-use crate::policy::compile::{self, File, Live};
+use crate::policy::compile::Live;
 use crate::policy::document::PolicyDocument;
 
 /// The policy in force, and as what it was typed.
@@ -71,14 +71,9 @@ fn read(record: Option<&Record>, configuration: &Configuration) -> anyhow::Resul
         // What is in force is shown even where `check` would complain.
         standing: true,
     };
-    let file = |name, text| File { name, text };
-    let (document, _, _) = compile::read(
-        file("policy.toml", &texts.policy),
-        file("devices.csv", &texts.devices),
-    );
     Ok(InForce {
         policy: texts.compile(live).map_err(all_of)?,
-        document,
+        document: texts.typed().map_err(all_of)?.document,
         since: record.map(|record| record.time),
     })
 }

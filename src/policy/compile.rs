@@ -78,17 +78,18 @@ impl Tables {
 /// Makes a policy of a `policy.toml` and a `devices.csv` with the shipped
 /// tables, or says all that is wrong.
 pub fn compile(policy: File<'_>, devices: File<'_>, live: Live) -> Result<Policy, Vec<Complaint>> {
-    compile_with(policy, devices, (Tables::shipped(), Vec::new()), live)
+    let added = File { name: "", text: "" };
+    let typed = read(policy, added, devices);
+    compile_with(typed, (Tables::shipped(), Vec::new()), live)
 }
 
-/// As [`compile`], with tables of the school's own and what is wrong with them.
+/// Makes a policy of what [`read`] gave and of tables of the school's own, with
+/// what is wrong with either.
 pub fn compile_with(
-    policy: File<'_>,
-    devices: File<'_>,
-    (tables, mut complaints): (Tables, Vec<Complaint>),
+    (document, devices, mut complaints): (PolicyDocument, Inventory, Vec<Complaint>),
+    (tables, found): (Tables, Vec<Complaint>),
     live: Live,
 ) -> Result<Policy, Vec<Complaint>> {
-    let (document, devices, found) = read(policy, devices);
     complaints.extend(found);
     if !live.standing {
         complaints.extend(lifts_of_the_mandatory(&document, &live.lists));
@@ -100,10 +101,16 @@ pub fn compile_with(
     Err(complaints)
 }
 
-/// Reads both files; with them comes all that is wrong, lists aside.
+/// Reads the files, and what was `added` to the exceptions on the pages; with
+/// them comes all that is wrong, lists aside.
 #[must_use]
-pub fn read(policy: File<'_>, devices: File<'_>) -> (PolicyDocument, Inventory, Vec<Complaint>) {
-    let (document, mut complaints) = PolicyDocument::read(policy.name, policy.text);
+pub fn read(
+    policy: File<'_>,
+    added: File<'_>,
+    devices: File<'_>,
+) -> (PolicyDocument, Inventory, Vec<Complaint>) {
+    let (mut document, mut complaints) = PolicyDocument::read(policy.name, policy.text);
+    complaints.extend(document.add(added.name, added.text));
     let groups: Vec<&str> = document.group_ids().collect();
     let group_of = |id: &str| document.group_named(id).map(|group| group.0);
     let (devices, found) = Inventory::parse(devices.name, devices.text, group_of, &groups);
@@ -327,6 +334,11 @@ fn contradictions(all: &[TypedException], devices: &Inventory, found: &mut Vec<C
             .entry((&exception.name.value, exception.scope))
             .or_default();
         for other in earlier.iter() {
+            // Whoever closes a site at once need not know what is written of it.
+            let closes = |one: &TypedException| one.is_added && !one.allows;
+            if closes(exception) || closes(other) {
+                continue;
+            }
             let group = shared(&exception.groups, &other.groups, same_group);
             let device = || shared(&exception.devices, &other.devices, same_device);
             let group = group.map(|id| format!("group \"{id}\""));

@@ -116,6 +116,8 @@ pub struct TypedException {
     pub requested_by: Option<String>,
     /// From when on it no longer counts.
     pub expires: Option<Timestamp>,
+    /// Whether it was agreed on the pages and stands in no file.
+    pub is_added: bool,
 }
 
 impl PolicyDocument {
@@ -162,6 +164,21 @@ impl PolicyDocument {
             alerts,
         };
         (typed, document.into_complaints())
+    }
+
+    /// Adds the exceptions of another text, which has nothing else in it.
+    pub fn add(&mut self, file: &str, text: &str) -> Vec<Complaint> {
+        let document = Document::parse(file, text);
+        let root = document.root();
+        let exceptions = root.tables("exceptions").into_iter();
+        let exceptions = exceptions.filter_map(|e| exception(e, &self.zone));
+        self.exceptions
+            .extend(exceptions.map(|exception| TypedException {
+                is_added: true,
+                ..exception
+            }));
+        root.finish();
+        document.into_complaints()
     }
 
     /// The group of this id, for the inventory.
@@ -345,6 +362,7 @@ fn exception(table: Table<'_>, zone: &TimeZone) -> Option<TypedException> {
         reason: reason.unwrap_or_default(),
         requested_by,
         expires,
+        is_added: false,
     })
 }
 

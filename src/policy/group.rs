@@ -313,9 +313,10 @@ impl Exceptions {
                 .push(index);
         }
         // Of one name's, the one about the name alone says more than the one
-        // about all below it; then the order of the file.
+        // about all below it; then one that closes, for a site may be closed at
+        // once on the pages that a file opens.
         for here in by_name.values_mut() {
-            here.sort_by_key(|i| all.get(*i).map(|e| e.scope != Scope::Exact));
+            here.sort_by_key(|i| all.get(*i).map(|e| (e.scope != Scope::Exact, e.allows)));
         }
         let opened_below: HashSet<Name> = all
             .iter()

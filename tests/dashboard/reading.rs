@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::client::{Account, Client, Pages};
@@ -30,6 +31,13 @@ impl Meadowbrook {
     fn record(&self) -> String {
         fs::read_to_string(self.folder.state().join("record/access.jsonl")).unwrap()
     }
+}
+
+/// The school's day on which something happened, at whatever hour this runs.
+fn yesterday() -> Date {
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let now = Timestamp::now().to_zoned(zone);
+    now.yesterday().unwrap().date()
 }
 
 /// The first incident's page in a list.
@@ -71,7 +79,7 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
         "{}",
         incident.body
     );
-    let day = dsl.get(&format!("/devices/{TRIED}"));
+    let day = dsl.get(&format!("/devices/{TRIED}?date={}", yesterday()));
     assert!(day.page().contains(TRIED_NAME), "{}", day.body);
     let found = dsl.get("/search?q=hurt-diary");
     assert!(found.page().contains("www.hurt-diary.example"));
@@ -110,7 +118,7 @@ fn a_mandatory_host_is_for_the_lead_alone_and_on_a_button_of_its_own() {
         &incident,
         "/search?q=vile",
         &format!("/search?q={}", seed::MANDATORY_DEVICE),
-        &format!("/devices/{}?date=yesterday", seed::MANDATORY_DEVICE),
+        &format!("/devices/{}?date={}", seed::MANDATORY_DEVICE, yesterday()),
     ]
     .map(str::to_owned);
     let mut others: Vec<Client> = ["head", "technician", "governor", "auditor"]

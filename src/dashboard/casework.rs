@@ -146,7 +146,7 @@ pub(super) fn said(asked: &Asked) -> Markup {
 /// The whole of it for one incident.
 pub(super) fn show(app: &App, visitor: &Visitor, incident: &Incident, case: &Case) -> Markup {
     let path = |what: &str| format!("/incidents/{}/{what}", incident.first.as_microsecond());
-    let zone = &app.book.hours().zone;
+    let zone = app.book.zone();
     html! {
         @match case.reviewed() {
             Some((who, when)) => {
@@ -230,7 +230,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
 fn written(entry: &Entry, app: &App) -> Markup {
     html! {
         li {
-            p class="small muted" { (shown::time(entry.time, &app.book.hours().zone)) ", " (shown::words(&entry.who)) }
+            p class="small muted" { (shown::time(entry.time, app.book.zone())) ", " (shown::words(&entry.who)) }
             @match &entry.word {
                 Word::Note(text) => { blockquote dir="auto" class="name" { (text) } }
                 Word::Reviewed => { p { "Reviewed." } }

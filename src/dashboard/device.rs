@@ -108,7 +108,7 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         @if shown.is_empty() {
             p { "There are none." }
         } @else {
-            (list(&shown, &cases, hours))
+            (list(&shown, &cases, &hours))
         }
         h2 { "All look-ups on " (in_words(day.date)) }
         @if day.cut {
@@ -117,7 +117,7 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         @if day.rows.is_empty() {
             p { "There are none that were written down." }
         } @else {
-            (lookups::table(&day.rows, hours, false))
+            (lookups::table(&day.rows, &hours, false))
         }
         @if let Some(next) = day.next {
             p class="actions" {

@@ -72,7 +72,7 @@ fn look(app: &App, now: Timestamp) -> Seen {
     if unread.count() > 0 {
         trouble.push("A file of the DHCP server cannot be read; names may be missing.".to_owned());
     }
-    let today = now.to_zoned(app.book.hours().zone.clone()).start_of_day();
+    let today = now.to_zoned(app.book.zone().clone()).start_of_day();
     let today = today.map_or(now, |midnight| midnight.timestamp());
     let Clients { clients, damaged } = app.book.clients(today);
     if !damaged.is_empty() {

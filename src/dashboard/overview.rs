@@ -262,7 +262,7 @@ fn compared<'c>(
 
 /// Who and what kind, not which site: that is a click away.
 fn newest(app: &App, incidents: &[Incident]) -> Markup {
-    let zone = &app.book.hours().zone;
+    let zone = app.book.zone();
     html! {
         @if incidents.is_empty() {
             p { "Nothing in the last four weeks." }
@@ -312,7 +312,7 @@ fn for_auditors(app: &App) -> Markup {
                 p class="notice ok" {
                     "The record is whole: "
                     (several(head.number, "entry", "entries")) ", the last "
-                    (shown::time(head.time, &app.book.hours().zone)) "."
+                    (shown::time(head.time, app.book.zone())) "."
                 }
                 p { "Its seal, to be compared with one you noted earlier:" br; code class="name" { (head.digest) } }
             }

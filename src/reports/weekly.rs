@@ -112,7 +112,7 @@ impl Weekly {
         further: Vec<Further>,
         now: Timestamp,
     ) -> Self {
-        let zone = &book.hours().zone;
+        let zone = book.zone();
         let (start, end) = week.ends(zone);
         let until = end.min(now.max(start));
         let week_ago = until.to_zoned(zone.clone()).saturating_sub(7.days());
@@ -160,7 +160,7 @@ impl Weekly {
     /// As it is read.
     #[must_use]
     pub fn sheet(&self, book: &Book) -> Sheet {
-        let zone = &book.hours().zone;
+        let zone = book.zone();
         let before = if self.over {
             "Week before"
         } else {

@@ -16,6 +16,7 @@
 //! dead filter is worse than a second's restart.
 
 pub(crate) mod certificate;
+mod change;
 mod crew;
 mod encrypted;
 mod endpoints;
@@ -48,7 +49,8 @@ use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::status::Place;
 use self::tick::Housekeeping;
-use crate::changes::activation::{Activation, Cause, Refused};
+use crate::changes::activation::{Cause, Refused};
+use crate::changes::control::Control;
 use crate::configuration::Configuration;
 use crate::devices::leases::Leases;
 use crate::dns::local::{Local, LocalRecord};
@@ -83,8 +85,8 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         )
     })?;
     let place = Place::take(&settings.state_dir)?;
-    let mut activation = Activation::new(folder, &settings.state_dir)?;
-    match activation.activate(Cause::Start, Timestamp::now()) {
+    let mut control = Control::open(folder, &settings.state_dir, Timestamp::now())?;
+    match control.renew(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
         // `refresh` mends it, and that is noticed; until then nothing is let
         // through.
@@ -93,11 +95,12 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    control.resume(Timestamp::now());
     take_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(&configuration, activation, &place, out))
+    runtime.block_on(run(&configuration, control, &place, out))
 }
 
 /// Takes as many file descriptors as it may. A shell gives a thousand, which
@@ -113,7 +116,7 @@ fn take_descriptors() {
 
 async fn run(
     configuration: &Configuration,
-    activation: Activation,
+    control: Control,
     place: &Place,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -123,10 +126,9 @@ async fn run(
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
     let encrypted = Encrypted::listen(settings)?;
     let bound = encrypted.as_bound(settings);
-    let desk = desk(&bound, activation.live(), Arc::clone(&leases), &labels)?;
+    let desk = desk(&bound, control.live(), Arc::clone(&leases), &labels)?;
     let keeper = encrypted.keeper(settings);
-    let housekeeping =
-        Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
+    let housekeeping = Housekeeping::new(settings, control, &leases, &desk, zone.clone(), keeper);
     let servers = Arc::new(servers(settings)?);
     let trust = trust(settings, Arc::clone(&desk.live))?;
     let recursion = recursion(settings)?;

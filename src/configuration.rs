@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::devices::inventory::{COLUMNS, Inventory};
 use crate::dns::streams::certificate::Pair;
 use crate::document::{Complaint, Place};
@@ -48,7 +50,7 @@ pub struct Configuration {
 }
 
 /// The files that belong to the school, as they were read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyTexts {
     /// `policy.toml`.
     pub policy: String,

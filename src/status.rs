@@ -10,8 +10,10 @@
 //! those who claim to be somebody, for the pages and nobody else.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -22,6 +24,9 @@ use crate::querylog::health::Report;
 mod client;
 mod findings;
 pub mod health;
+
+/// How long a page waits for the resolver to say how it fares.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What came of asking the resolver how it fares.
 #[derive(Debug, Clone, PartialEq)]
@@ -258,12 +263,23 @@ pub fn socket(state_dir: &Path) -> PathBuf {
     state_dir.join("serve").join("socket")
 }
 
+/// One request to the resolver; none if nobody listens.
+pub fn exchange(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Option<Vec<u8>>> {
+    client::ask(socket, method, path, body, patience)
+}
+
 impl Status {
     /// Asks the resolver of `state_dir`. Takes half a second at most, and blocks
     /// for as long.
     #[must_use]
     pub fn read(state_dir: &Path) -> Resolver {
-        match client::ask(&socket(state_dir), "GET", "/status", b"") {
+        match exchange(&socket(state_dir), "GET", "/status", b"", PATIENCE) {
             Ok(Some(body)) => match serde_json::from_slice(&body) {
                 Ok(status) => Resolver::Answers(Box::new(status)),
                 Err(error) => Resolver::Silent(format!(

@@ -22,7 +22,6 @@ use super::outbox::Channel;
 use super::post::{self, Stop};
 use super::store::{self, StoreError};
 use super::{appliance, digest, drop, rules};
-use crate::changes::activation::last_record;
 use crate::changes::kept;
 use crate::lists::category::{Category, CategorySet};
 use crate::lists::durable;
@@ -85,7 +84,7 @@ impl School {
     /// that cannot be read leaves the old one.
     fn read_again(&self, known: &mut String) {
         let state_dir = &self.settings.state_dir;
-        let Ok(Some(record)) = last_record(state_dir) else {
+        let Ok(Some(record)) = kept::last(state_dir) else {
             return;
         };
         if record.policy == *known {

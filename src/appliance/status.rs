@@ -1,4 +1,5 @@
-//! How we fare, told over a Unix socket to other processes of this account.
+//! How we fare, told over a Unix socket to other processes of this account, and
+//! where they ask for changes.
 //!
 //! The socket is in a folder that nobody else may enter, next to a lock that is
 //! held for as long as the process lives: two resolvers that write one log and
@@ -11,16 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, bail};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::statvfs::statvfs;
 use tokio::net::UnixListener;
 
+use super::change;
 use super::rates::Rates;
 use super::tick::Shared;
+use crate::changes::ask;
 use crate::devices::hidden;
 use crate::dns::worker::Clock;
 use crate::lists::durable;
@@ -120,9 +123,14 @@ struct Told {
 
 /// Answers for ever.
 async fn answer(listener: UnixListener, told: Arc<Told>) {
+    let changes = axum::Router::new()
+        .route(ask::PATH, post(change::change))
+        .layer(DefaultBodyLimit::max(change::MOST_BYTES))
+        .with_state(Arc::clone(&told.shared.control));
     let routes = axum::Router::new()
         .route("/status", get(status))
-        .with_state(told);
+        .with_state(told)
+        .merge(changes);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the pages can no longer ask how the resolver fares");
     }
@@ -139,19 +147,19 @@ impl Told {
     fn status(&self, now: Timestamp) -> Status {
         let shared = &self.shared;
         let (policy, activations, clock_is_trusted) = {
-            let activation = shared.activation.lock();
-            let activation = activation.unwrap_or_else(PoisonError::into_inner);
-            let policy = activation.policy();
+            let control = shared.control.lock();
+            let control = control.unwrap_or_else(PoisonError::into_inner);
+            let policy = control.policy();
             let in_force = policy.as_ref().map(|policy| PolicyInForce {
                 number: policy.number,
-                activated: activation.record().map(|record| record.time),
+                activated: control.activated().map(|record| record.time),
                 lists: policy.lists.generation.as_ref().to_owned(),
                 lists_since: policy.not_before,
                 names: policy.lists.len(),
             });
             let activations = Activations {
-                failures: activation.failures,
-                trouble: activation.trouble.clone(),
+                failures: control.failures,
+                trouble: control.trouble.clone(),
             };
             let trusted = policy.is_some_and(|policy| policy.at(now).is_trusted());
             (in_force, activations, trusted)

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::shown;
-use crate::changes::activation::Record;
+use crate::changes::activation::Activated;
 use crate::changes::kept;
 use crate::incidents::opened::Opened;
 use crate::name::Name;
@@ -29,7 +29,7 @@ const MOST: usize = 3;
 /// One policy that decided, as far as it is known.
 pub(super) struct Trace {
     number: u64,
-    record: Option<Record>,
+    record: Option<Activated>,
     told: Told,
 }
 
@@ -68,7 +68,7 @@ fn one(app: &App, opened: &Opened, number: u64) -> Trace {
 }
 
 /// Decides a row again, under the policy and at the moment of then.
-fn again(app: &App, record: &Record, row: &Row) -> Told {
+fn again(app: &App, record: &Activated, row: &Row) -> Told {
     let state_dir = &app.settings().state_dir;
     let Ok(Some(texts)) = kept::texts(state_dir, record) else {
         return Told::Nothing("The texts of that policy are no longer kept.");

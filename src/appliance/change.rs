@@ -1,0 +1,42 @@
+//! Where changes of the policy are asked for: `POST /change` on the socket.
+//!
+//! Whoever can reach the socket can ask; what comes of it `changes/control.rs`
+//! decides. A policy is built and the record written on a thread of its own, so
+//! that neither streams nor the state page wait for the disk.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+
+use crate::changes::ask::{Ask, Said};
+use crate::changes::control::Control;
+
+/// More than this is no policy of a school.
+pub(super) const MOST_BYTES: usize = 32 << 20;
+
+pub(super) async fn change(State(control): State<Arc<Mutex<Control>>>, body: Bytes) -> Response {
+    let heard = tokio::task::spawn_blocking(move || hear(&control, &body)).await;
+    let said = heard.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change that was asked for was dropped");
+        Said::Refused("It could not be looked at.".to_owned())
+    });
+    // Words and numbers: it cannot fail.
+    let text = serde_json::to_string(&said).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn hear(control: &Mutex<Control>, body: &[u8]) -> Said {
+    let ask: Ask = match serde_json::from_slice(body) {
+        Ok(ask) => ask,
+        Err(error) => return Said::Refused(format!("That was not understood: {error}")),
+    };
+    let mut control = control.lock().unwrap_or_else(PoisonError::into_inner);
+    match control.hear(&ask, Timestamp::now()) {
+        Ok(outcome) => Said::Outcome(outcome),
+        Err(why) => Said::Refused(why.to_string()),
+    }
+}

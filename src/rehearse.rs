@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::appliance::all_of;
-use crate::changes::activation::{Record, last_record};
+use crate::changes::activation::Activated;
 use crate::changes::difference::{self, Effect, Part};
 use crate::changes::kept;
 use crate::changes::rehearsal::check::{self, Musts};
@@ -64,7 +64,7 @@ pub fn rehearse(
     let configuration = Configuration::load(folder).map_err(all_of)?;
     let musts = Musts::of_school(folder).map_err(all_of)?;
     let state_dir = &configuration.settings.state_dir;
-    let record = last_record(state_dir)?;
+    let record = kept::last(state_dir)?;
     let lists = load::open(state_dir)?;
     let compile = |texts: &PolicyTexts, standing| {
         let live = Live {
@@ -106,7 +106,7 @@ fn founding(candidate: &Policy, musts: &Musts, now: Timestamp) -> Told {
 
 fn change(
     configuration: &Configuration,
-    record: &Record,
+    record: &Activated,
     musts: &Musts,
     now: Timestamp,
     compile: impl Fn(&PolicyTexts, bool) -> anyhow::Result<Policy>,
@@ -143,7 +143,7 @@ fn change(
 impl Told {
     fn write(
         &self,
-        record: Option<&Record>,
+        record: Option<&Activated>,
         zone: &TimeZone,
         out: &mut impl Write,
     ) -> io::Result<()> {

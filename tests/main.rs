@@ -24,6 +24,7 @@ mod packets;
 mod privacy;
 mod profile;
 mod querylog;
+mod rehearsal;
 mod reports;
 mod serve;
 mod settings;

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::activation::{Activated, Activation, Cause, Refused, with_shipped};
 use super::ask::{Ask, Outcome, Wish};
 use super::console::Console;
+use super::edited::{self, Edited};
 use super::kept::{self, Texts};
 use super::ledger::{APPLIANCE, Ledger, kind};
 use super::proposal::{Author, CONSOLE};
@@ -153,6 +154,17 @@ impl Control {
         let live = self.policy()?;
         let last = self.ledger.in_force.as_ref();
         last.filter(|last| last.number == live.number)
+    }
+
+    /// The texts in force; none before there ever was a policy.
+    #[must_use]
+    pub fn texts(&self) -> Option<&PolicyTexts> {
+        self.texts.as_ref()
+    }
+
+    /// What stands in the folder and is not in force.
+    pub fn edited(&self) -> io::Result<Vec<Edited>> {
+        edited::edited(&self.config_dir, &self.state_dir)
     }
 
     /// What the record says.

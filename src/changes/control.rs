@@ -22,7 +22,7 @@ use super::console::Console;
 use super::difference;
 use super::kept::{self, Texts};
 use super::ledger::{APPLIANCE, Ledger, kind, with};
-use super::proposal::{Approved, Author, CONSOLE, Proposal};
+use super::proposal::{Approved, Author, CONSOLE, Leave, Proposal};
 use super::signatory::Signatory;
 use crate::configuration::PolicyTexts;
 use crate::policy::Policy;
@@ -212,6 +212,12 @@ impl Control {
         let Some(approved) = proposal.at_once(rule) else {
             return Ok(());
         };
+        // What waited for another person must not act because the rule has
+        // changed meanwhile.
+        let is_of_now = self.ledger.in_force.as_ref().map(|now| now.number) == Some(proposal.over);
+        if *approved.leave() != Leave::Tightens && !is_of_now {
+            return Ok(());
+        }
         let candidate = self.candidate(proposal, &texts, now)?;
         self.activate(&approved, &candidate, now)?;
         Ok(())
@@ -254,6 +260,7 @@ impl Control {
 
     /// Does what somebody asks for, or says why not.
     pub fn hear(&mut self, ask: &Ask, now: Timestamp) -> Result<Outcome, NotNow> {
+        is_somebody(&ask.by)?;
         match &ask.wish {
             Wish::Propose(proposed) => self.propose(ask, proposed, now),
             Wish::Approve {
@@ -302,11 +309,6 @@ impl Control {
         let before = texts.typed().map_err(Refused::Policy)?;
         let after = candidate.typed().map_err(Refused::Policy)?;
         let parts = difference::between(&before, &after);
-        if self.ledger.waiting.len() >= MOST_WAITING {
-            return Err(refused(
-                "Too many proposals wait. Some must be answered first.",
-            ));
-        }
         let proposal = Proposal {
             number: self.ledger.next_proposal(),
             by: ask.by.clone(),
@@ -321,6 +323,12 @@ impl Control {
         };
         let number = proposal.number;
         let rule = before.document.rule;
+        // What closes a site at once never has to wait for a place.
+        if self.ledger.waiting.len() >= MOST_WAITING && proposal.at_once(rule).is_none() {
+            return Err(refused(
+                "Too many proposals wait. Some must be answered first.",
+            ));
+        }
         self.activation.would_serve(&candidate, &in_force, now)?;
         self.replace_older(&proposal, now)?;
         let deed = deed(ask, kind::PROPOSED);
@@ -529,6 +537,18 @@ fn reason(text: &str) -> Result<String, NotNow> {
         )));
     }
     Ok(text.to_owned())
+}
+
+/// Refuses who would be written down as what they cannot be.
+fn is_somebody(by: &Author) -> Result<(), NotNow> {
+    let is_odd = |text: &str| text.len() > 254 || text.chars().any(char::is_control);
+    if by.account.trim().is_empty() || is_odd(&by.account) || is_odd(&by.email) {
+        return Err(refused("It must be said who asks."));
+    }
+    if by.account == APPLIANCE {
+        return Err(refused("The appliance asks for nothing."));
+    }
+    Ok(())
 }
 
 /// Whether that is somebody at the machine.

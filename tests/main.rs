@@ -17,6 +17,7 @@ mod demo_lists;
 mod deploy;
 mod devices;
 mod encrypted;
+mod hostile_pages;
 mod incidents;
 mod lists;
 mod packets;

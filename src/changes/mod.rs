@@ -15,6 +15,7 @@ pub mod control;
 pub mod difference;
 pub mod kept;
 pub mod ledger;
+pub mod news;
 pub mod proposal;
 pub mod rehearsal;
 pub mod signatory;

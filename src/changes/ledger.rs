@@ -317,8 +317,7 @@ fn is_of(change: &Change, before: &Activated, after: &Activated) -> bool {
         Change::Exceptions(_) | Change::Override(_) => {
             before.files() == after.files() && after.has_rule_of(before)
         }
-        // Which texts those were, the words of its parts say.
-        Change::Back(_) => true,
+        Change::Back(back) => back.files == after.files() && back.added == after.added,
     }
 }
 

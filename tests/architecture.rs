@@ -53,7 +53,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("querylog/event", &["policy/decision", "lists/category"]),
     (
         "metrics",
-        &["policy/decision", "lists/category", "querylog/health"],
+        &[
+            "policy/decision",
+            "lists/category",
+            "querylog/health",
+            "status",
+        ],
     ),
     ("settings", &["document", "devices/leases", "policy/group"]),
     (
@@ -141,8 +146,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "alerts",
         &[
-            "changes/activation",
-            "changes/kept",
+            "changes",
             "incidents",
             "lists/category",
             "lists/durable",
@@ -162,8 +166,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // Of the alerts only what they hold about one device.
             "alerts/personal",
             "configuration",
-            "changes/activation",
-            "changes/kept",
+            "changes",
             "devices/inventory",
             "document",
             "incidents",

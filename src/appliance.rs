@@ -118,6 +118,12 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     runtime.block_on(run(&configuration, control, &place, out))
 }
 
+/// Takes the resolver's place in the state folder, so that none can start until
+/// this is dropped; or says that one runs.
+pub(crate) fn place(state_dir: &Path) -> anyhow::Result<impl Drop> {
+    Place::take(state_dir)
+}
+
 /// Takes as many file descriptors as it may. A shell gives a thousand, which
 /// the connections that one TCP flood may hold open would use up, and then no
 /// upstream could be asked.

@@ -30,10 +30,12 @@ use crate::policy::Policy;
 use crate::record::{Broken, Deed, Record};
 
 mod allowance;
+mod refusal;
 mod signatories;
 
-/// Longest reason, in characters.
-const LONGEST: usize = 2000;
+pub use refusal::{NotNow, Unfit};
+use refusal::{reason, refused};
+
 /// Most proposals that wait at one time.
 const MOST_WAITING: usize = 200;
 
@@ -52,47 +54,6 @@ pub struct Control {
     pub failures: u64,
     /// Why the last one failed, if it did.
     pub trouble: Option<String>,
-}
-
-/// Why something asked for does not come about.
-#[derive(Debug, thiserror::Error)]
-pub enum NotNow {
-    /// It is not allowed, or makes no sense; says why.
-    #[error("{0}")]
-    Refused(String),
-    /// The policy that would come of it is none.
-    #[error(transparent)]
-    Policy(#[from] Refused),
-    /// The record cannot be written, or is not what it was.
-    #[error("the record of changes: {0}")]
-    Record(#[from] Broken),
-}
-
-impl From<io::Error> for NotNow {
-    fn from(error: io::Error) -> Self {
-        Self::Record(Broken::Io(error))
-    }
-}
-
-/// The state folder is not what it was left as.
-#[derive(Debug, thiserror::Error)]
-pub enum Unfit {
-    /// The record of changes does not hang together.
-    #[error(
-        "the record of changes in {folder} is not what was written there: {why}\n\
-         Nothing is put in force by it. Put the folder back from a backup; or, as root, look \
-         what policy.toml has and begin a new record with it: \
-         schoolgate history --begin-anew -m WHY"
-    )]
-    Record {
-        /// Where.
-        folder: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// It cannot be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 impl Control {
@@ -522,25 +483,6 @@ fn deed(ask: &Ask, what: &str) -> Deed {
         Some(address) => deed.from(address),
         None => deed,
     }
-}
-
-fn refused(why: &str) -> NotNow {
-    NotNow::Refused(why.to_owned())
-}
-
-fn reason(text: &str) -> Result<String, NotNow> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(refused(
-            "A change needs a reason: somebody will ask for it.",
-        ));
-    }
-    if text.chars().count() > LONGEST {
-        return Err(NotNow::Refused(format!(
-            "A reason has at most {LONGEST} characters."
-        )));
-    }
-    Ok(text.to_owned())
 }
 
 /// Whether that is somebody at the machine.

@@ -104,6 +104,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    change::note_settings(&mut control, folder, Timestamp::now());
     control.resume(Timestamp::now());
     change::tell_edited(&control);
     let configuration = match control.texts() {

@@ -73,10 +73,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "document",
             "configuration",
+            "devices/inventory",
             "policy",
+            "lists/category",
             "lists/durable",
             "lists/load",
             "lists/lookup",
+            "lists/source",
         ],
     ),
     ("dns/question", &["devices/edns", "dns"]),

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod architecture;
+mod changes;
 mod configuration;
 mod dashboard;
 mod decisions;

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::canary::{self, Canaries};
-use super::document::{PolicyDocument, TypedException, TypedGroup, illegal};
-use super::group::{During, Exception, Exceptions, Group, MAX_GROUPS, Networks, SafeSearch};
+use super::document::{PolicyDocument, TypedException, TypedGroup};
+use super::group::MAX_GROUPS;
+use super::meant::{Meant, always_blocked};
 use super::safe_search::{self, Engines};
-use super::{DeviceIndex, GroupIndex, Policy};
+use super::{GroupIndex, Policy};
 use crate::devices::inventory::Inventory;
 use crate::document::{Complaint, Place, Placed, choices};
-use crate::lists::category::{Category, CategorySet};
 use crate::lists::lookup::{Lists, Scope};
 use crate::name::Name;
 
@@ -50,8 +50,10 @@ pub struct File<'t> {
 /// school put in their place.
 #[derive(Debug, Clone)]
 pub struct Tables {
-    canaries: Canaries,
-    engines: Engines,
+    /// The canaries.
+    pub canaries: Canaries,
+    /// The search engines that have a safe mode.
+    pub engines: Engines,
 }
 
 impl Tables {
@@ -369,23 +371,13 @@ fn shared<'i>(
 
 /// Only called when nothing is wrong: then every reference is good.
 fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Live) -> Policy {
-    let unknown = document.unknown.as_ref();
-    let unknown = unknown.and_then(|id| document.group_named(&id.value));
-    let unknown = unknown.unwrap_or(GroupIndex(0));
-    let groups = document.groups.iter().map(|g| group(g, unknown, &document));
-    let networks = document.groups.iter().zip(0..).flat_map(|(group, index)| {
-        let networks = group.networks.iter();
-        networks.map(move |network| (network.value, GroupIndex(index)))
-    });
-    let exceptions = document.exceptions.iter();
-    let exceptions = exceptions.map(|e| exception(e, unknown, &document, &devices));
-    let exceptions = Exceptions::new(exceptions.collect());
+    let meant = Meant::of(&document, &devices);
     Policy {
         number: live.number,
-        groups: groups.collect(),
-        unknown,
-        networks: Networks::new(networks.collect()),
-        exceptions,
+        groups: meant.groups,
+        unknown: meant.unknown,
+        networks: meant.networks,
+        exceptions: meant.exceptions,
         canaries: tables.canaries,
         engines: tables.engines,
         devices,
@@ -396,88 +388,5 @@ fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Liv
         school: document.school.into(),
         zone: document.zone,
         timetables: document.timetables.into_iter().map(|t| t.value).collect(),
-    }
-}
-
-/// What a group blocks at every hour, said or not.
-fn always_blocked(group: &TypedGroup) -> CategorySet {
-    // Nobody needs to say it of illegal content, nor can leave it out.
-    let blocked = group.block.union(illegal());
-    match (group.safe_search, Category::named("search_no_safesearch")) {
-        // an engine that cannot be held to a safe mode is a way round it.
-        (SafeSearch::Strict, Some(without)) => blocked.with(without),
-        _ => blocked,
-    }
-}
-
-/// The rules of a disabled group are those of the unknown (M14).
-fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> Group {
-    let stand_in = document.groups.get(usize::from(unknown.0));
-    let rules = match stand_in {
-        Some(stand_in) if !typed.enabled => stand_in,
-        _ => typed,
-    };
-    let during = rules.during.iter().filter_map(|during| {
-        let id = &during.timetable.value;
-        let mut timetables = document.timetables.iter();
-        let timetable = timetables.position(|t| *t.value.id == **id)?;
-        let (add, remove) = if during.blocks {
-            (during.categories, CategorySet::EMPTY)
-        } else {
-            (CategorySet::EMPTY, during.categories)
-        };
-        Some(During {
-            timetable,
-            add,
-            remove,
-        })
-    });
-    Group {
-        id: typed.id.value.as_str().into(),
-        enabled: typed.enabled,
-        block: always_blocked(rules),
-        during: during.collect(),
-        safe_search: rules.safe_search,
-        canaries: rules.canaries,
-        ech: rules.ech,
-        answer: rules.answer.value,
-        log: rules.log,
-        override_minutes: rules.override_minutes,
-    }
-}
-
-fn exception(
-    typed: &TypedException,
-    unknown: GroupIndex,
-    document: &PolicyDocument,
-    devices: &Inventory,
-) -> Exception {
-    let named = |group: GroupIndex| {
-        let id = document
-            .groups
-            .get(usize::from(group.0))
-            .map(|g| &g.id.value);
-        typed.groups.iter().any(|named| Some(&named.value) == id)
-    };
-    let bits = document.groups.iter().zip(0..).filter(|(group, index)| {
-        let rules = if group.enabled {
-            GroupIndex(*index)
-        } else {
-            unknown
-        };
-        named(rules)
-    });
-    let index = |id: &Placed<String>| devices.by_id(&id.value).map(DeviceIndex);
-    let place = &typed.name.place;
-    Exception {
-        name: typed.name.value.clone(),
-        scope: typed.scope,
-        allows: typed.allows,
-        groups: bits.fold(0, |all, (_, index)| all | 1 << index),
-        devices: typed.devices.iter().filter_map(index).collect(),
-        expires: typed.expires,
-        reason: typed.reason.as_str().into(),
-        requested_by: typed.requested_by.as_deref().map(Into::into),
-        place: format!("{}:{}", place.file, place.line).into(),
     }
 }

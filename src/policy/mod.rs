@@ -24,6 +24,7 @@ pub mod decision;
 pub mod document;
 pub mod explain;
 pub mod group;
+pub mod meant;
 pub mod safe_search;
 mod sieve;
 pub mod timetable;

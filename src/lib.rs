@@ -26,7 +26,8 @@
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
 //! `serve`; [`up`] is the same with a ready-made configuration. [`profile`] writes
-//! what makes devices ask it, and [`selftest`] asks it from their place.
+//! what makes devices ask it, [`selftest`] asks it from their place, and
+//! [`rehearse`] tries an edit of the school's files on the log.
 //!
 //! ARCHITECTURE.md has the promises, each with the test that holds it.
 
@@ -50,6 +51,7 @@ pub mod policy;
 pub mod profile;
 pub mod querylog;
 pub mod record;
+pub mod rehearse;
 pub mod reports;
 pub mod requests;
 pub mod selftest;

@@ -17,6 +17,7 @@ use schoolgate::people::command::{UserArgs, user};
 use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
+use schoolgate::rehearse::{RehearseArgs, rehearse};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::why::{WhyArgs, why};
@@ -66,6 +67,8 @@ enum Verb {
     },
     /// Say what happens to a name, and why
     Why(WhyArgs),
+    /// Say what the edited files would change, tried on the last week of the log
+    Rehearse(RehearseArgs),
     /// Say how the lists fare
     Lists {
         /// One JSON document
@@ -158,6 +161,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Verb::Why(args) => {
             let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
             why(&args, &configuration, Timestamp::now(), out)?;
+        }
+        Verb::Rehearse(args) => {
+            let possible = rehearse(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!possible));
         }
         Verb::Lists { json } => {
             lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;

@@ -82,6 +82,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lists/source",
         ],
     ),
+    (
+        "changes/rehearsal",
+        &[
+            "document",
+            "policy",
+            "lists/admit",
+            "lists/category",
+            "lists/durable",
+        ],
+    ),
+    // Of all that puts policies in force, what is only looked at reads the log.
+    (
+        "changes/rehearsal/replay",
+        &["changes/rehearsal", "policy", "querylog"],
+    ),
+    ("changes/rehearsal/who", &["policy", "querylog/day_file"]),
     ("dns/question", &["devices/edns", "dns"]),
     ("dns/reply", &["dns", "devices/edns", "policy/decision"]),
     ("dns/local", &["dns"]),
@@ -235,6 +251,9 @@ const NOT_IN: &[(&str, &[&str])] = &[
         "changes",
         &["lists::parse", "lists::fetch", "lists::refresh"],
     ),
+    // Nor does it read the query log: a replay is for who looks at a change.
+    ("appliance", &["rehearse("]),
+    ("changes/activation", &["rehearse("]),
     // No page can change what is in force.
     ("dashboard", &["Activation::", ".activate("]),
     ("alerts", &["Activation::", ".activate("]),

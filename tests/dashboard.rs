@@ -17,4 +17,5 @@ pub(crate) mod seed;
 mod server;
 mod set_up;
 mod sign_in;
+mod tour;
 mod walk;

@@ -42,12 +42,11 @@ struct One {
     typed: TypedException,
     /// As it was agreed on the pages, if it was.
     added: Option<Addition>,
-    /// A device has opened it for itself.
-    by_device: bool,
 }
 
 struct Found {
     all: Vec<One>,
+    story: Story,
     zone: TimeZone,
     /// Until when something is renewed unless somebody thinks of another day.
     until: Option<Date>,
@@ -66,27 +65,18 @@ pub(super) struct Chosen {
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Markup, Problem> {
     let now = Timestamp::now();
     let found = app.blocking(move |app| find(app, now)).await??;
-    let kept = |one: &&One| !one.by_device;
     let ended = |one: &&One| one.typed.expires.is_some_and(|end| end <= now);
     let soon = |one: &&One| {
         let end = one.typed.expires;
         end.is_some_and(|end| end > now && end.duration_since(now) < SOON)
     };
-    let opened = |one: &&One| {
-        one.by_device
-            && one
-                .typed
-                .expires
-                .is_some_and(|end| now.duration_since(end) < OPENED)
-    };
-    let all = || found.all.iter().filter(kept);
+    let all = || found.all.iter();
     let list = |caption: &str, of: Vec<&One>, none: &str| {
         html! {
             @if of.is_empty() { p { (none) } }
             @else { (table(&app, &visitor, &found, caption, &of, now)) }
         }
     };
-    let by_devices: Vec<&One> = found.all.iter().filter(opened).collect();
     let standing = all().filter(|one| !ended(one) && !soon(one)).collect();
     let body = html! {
         h2 { "To look at again" }
@@ -96,19 +86,18 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
         (list("Exceptions that end within 30 days", all().filter(soon).collect(), "None ends soon."))
         h2 { "In force" }
         (list("Other exceptions in force", standing, "There are no others."))
-        @if !by_devices.is_empty() {
-            h2 { "Opened on single devices for a while" }
-            (list("Sites that a device has opened for itself in the last seven days", by_devices, ""))
-        }
+        (by_devices(&app, &found, now))
     };
     Ok(page_below(&visitor, "Changes", "Exceptions", &body))
 }
 
 fn find(app: &App, now: Timestamp) -> Result<Found, Problem> {
     let zone = app.configuration.document.zone.clone();
+    let story = Story::of(app)?;
     let Some((_, texts)) = in_force(app)? else {
         return Ok(Found {
             all: Vec::new(),
+            story,
             zone,
             until: None,
         });
@@ -117,22 +106,49 @@ fn find(app: &App, now: Timestamp) -> Result<Found, Problem> {
     let document = texts.typed().map_err(wrong)?.document;
     let until = end_of_year(&document, now);
     let mut added = change::added(&texts).map_err(Problem::Bad)?.into_iter();
-    let story = Story::of(app)?;
-    let opened = story.opened_by_devices();
     // They stand in the document behind the file's own, in their order.
-    let all = document.exceptions.into_iter().map(|typed| {
-        let added = typed.is_added.then(|| added.next()).flatten();
-        One {
-            by_device: added.as_ref().is_some_and(|one| opened.contains(&one)),
-            added,
-            typed,
-        }
+    let all = document.exceptions.into_iter().map(|typed| One {
+        added: typed.is_added.then(|| added.next()).flatten(),
+        typed,
     });
+    let of_devices: Vec<&Addition> = story.opened_by_devices().map(|(_, one)| one).collect();
+    let is_of_device = |one: &One| one.added.as_ref().is_some_and(|a| of_devices.contains(&a));
+    let all = all.filter(|one| !is_of_device(one)).collect();
     Ok(Found {
-        all: all.collect(),
+        all,
+        story,
         zone,
         until,
     })
+}
+
+/// What ended by itself, or will in minutes: nobody has to do anything about it.
+fn by_devices(app: &App, found: &Found, now: Timestamp) -> Markup {
+    let lately = found.story.opened_by_devices();
+    let lately = lately.take_while(|(told, _)| now.duration_since(told.proposal.time) < OPENED);
+    let columns = ["Site", "Device", "Why", "When", "Until"];
+    let rows: Vec<Markup> = lately
+        .map(|(told, one)| {
+            let [site, device, why, when, until] = columns;
+            let ends: Option<Timestamp> = one.expires.as_ref().and_then(|at| at.parse().ok());
+            let link = html! {
+                a href={ "/changes/" (told.proposal.number) } { (time(told.proposal.time, &found.zone)) }
+            };
+            html! {
+                (cell(site, &name(&discreet(app, &one.name))))
+                (cell(device, &words(&one.devices.join(", "))))
+                (cell(why, &words(&discreet(app, &one.reason))))
+                (cell(when, &link))
+                (cell(until, &html! { @if let Some(ends) = ends { (time(ends, &found.zone)) } }))
+            }
+        })
+        .collect();
+    html! {
+        @if !rows.is_empty() {
+            h2 { "Opened on single devices for a while" }
+            (listing("Sites that a device has opened for itself in the last seven days", &columns, &rows))
+        }
+    }
 }
 
 fn table(
@@ -190,9 +206,6 @@ fn actions(visitor: &Visitor, found: &Found, one: &One, now: Timestamp) -> Marku
     let Some(added) = &one.added else {
         return html! { span class="muted" { "in policy.toml" } };
     };
-    if one.by_device {
-        return html! { span class="muted" { "ends by itself" } };
-    }
     let which = mark(added);
     let short = which.get(..12).unwrap_or_default();
     let ends = one.typed.expires;

@@ -82,7 +82,7 @@ pub(super) fn headline(app: &App, told: &Told) -> Markup {
             }
             (None, Change::Exceptions(all)) => { (sites(app, all.add.iter().chain(&all.remove))) }
             (None, Change::Override(one)) => { (sites(app, std::iter::once(one))) }
-            (None, Change::Back(number)) => { "Back to policy " (number) }
+            (None, Change::Back(back)) => { "Back to policy " (back.to) }
             (None, Change::Files(_)) => { "The files of the folder" }
         }
         @if more > 0 { " and " (more) " more" }

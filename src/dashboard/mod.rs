@@ -98,8 +98,9 @@ mod wishes;
 
 use app::App;
 
-/// After how long alerts that cannot be watched for are tried again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// After how long alerts that cannot be watched for are tried again: to find the
+/// lock taken costs nothing, and nobody is told while nobody watches.
+const AGAIN: Duration = Duration::from_secs(5);
 /// By how much the whole process gives way to the resolver (nice(2)).
 const NICENESS: i32 = 10;
 

@@ -162,9 +162,12 @@ fn candidate(app: &App, back: Option<u64>) -> Result<Candidate, Problem> {
     let Some((_, standing)) = in_force(app)? else {
         return Ok(Candidate::NothingInForce);
     };
-    let former = kept::Texts::new(&app.settings().state_dir).of_activation(number);
-    let former = former.map_err(|error| Problem::failed("the texts of a former policy", &error))?;
-    let texts = former.ok_or(Problem::NotFound)?;
+    let state_dir = &app.settings().state_dir;
+    let failed = |error: std::io::Error| Problem::failed("the texts of a former policy", &error);
+    let former = kept::activation(state_dir, number).map_err(failed)?;
+    let former = former.ok_or(Problem::NotFound)?;
+    let texts = kept::texts(state_dir, &former).map_err(failed)?;
+    let texts = texts.ok_or(Problem::NotFound)?;
     if texts == standing {
         return Ok(Candidate::Same);
     }

@@ -59,7 +59,7 @@ const ACCESS: Chain = Chain {
     entry: "Record",
     beside: ("/changes/record", "The record of changes"),
     of: Record::of_access,
-    about,
+    about: said,
     verify: |state_dir| Record::of_access(state_dir).verify(),
 };
 
@@ -232,7 +232,7 @@ fn state(state: &Result<Option<Entry>, Broken>, zone: &TimeZone) -> Markup {
                         "The record is whole: " (head.number) " entries, the last "
                         (time(head.time, zone)) "."
                     }
-                    p { "Its head, to be noted down: " code class="name" { (head.digest) } }
+                    p { "Its seal. Whoever notes it down can tell later whether anything up to here was changed: " br; code class="name" { (head.digest) } }
                 }
             },
             Err(broken) => {
@@ -317,7 +317,8 @@ fn table(chain: Chain, entries: &[Entry], zone: &TimeZone) -> Markup {
                             td data-label="Time" { (time(entry.time, zone)) }
                             td data-label="Who" { (words(&entry.deed.who)) }
                             td data-label="What" { (plain(&entry.deed.what)) }
-                            td data-label="About" { (words(&(chain.about)(entry))) }
+                            @let about = (chain.about)(entry);
+                            td data-label="About" { @if !about.is_empty() { (words(&about)) } }
                             td data-label="From" { (entry.deed.from.as_deref().unwrap_or("")) }
                         }
                     }
@@ -380,6 +381,18 @@ fn of_change(entry: &Entry) -> String {
         }
     }
     all.join("; ")
+}
+
+/// The same as people say it: what is not so needs no word.
+fn said(entry: &Entry) -> String {
+    let all = entry.deed.about.iter();
+    let said = all.filter_map(|(key, value)| match value {
+        serde_json::Value::Bool(false) => None,
+        serde_json::Value::Bool(true) => Some(plain(key)),
+        serde_json::Value::String(text) => Some(format!("{}: {text}", plain(key))),
+        other => Some(format!("{}: {other}", plain(key))),
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// `signed_in` as people write it.

@@ -3,6 +3,9 @@
 //! Which names those are is what pupils looked up: the safeguarding lead and the
 //! head see them, everybody else how many there are.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -15,17 +18,23 @@ use super::shown;
 use super::visitor::Visitor;
 use crate::changes::change::{Change, Exceptions};
 use crate::changes::kept::Texts;
-use crate::changes::rehearsal::{NameCount, Rehearsal};
+use crate::changes::rehearsal::check::Musts;
+use crate::changes::rehearsal::{self, NameCount, Rehearsal};
 use crate::configuration::PolicyTexts;
+use crate::document::Complaint;
+use crate::policy::compile::Live;
+
+/// How long the log is read.
+const BUDGET: Duration = Duration::from_secs(10);
 
 /// What it says, and for those who may read them the names.
-pub(super) fn show(app: &App, visitor: &Visitor, rehearsal: Option<&Rehearsal>) -> Markup {
+pub(super) fn show(app: &App, visitor: &Visitor, tried: Option<&Rehearsal>) -> Markup {
     let reads = READERS.contains(&visitor.person.role);
     html! {
-        @match rehearsal {
+        @match tried {
             None => p { "It was not tried on the look-ups of the last week." },
             Some(rehearsal) => {
-                ul { @for line in words(rehearsal) { li { (discreet(app, &line)) } } }
+                ul { @for line in rehearsal.words() { li { (discreet(app, &line)) } } }
                 @if reads {
                     @for group in &rehearsal.groups {
                         (names(app, &format!("Would have been blocked for {}", group.group), &group.blocked_names))
@@ -35,21 +44,6 @@ pub(super) fn show(app: &App, visitor: &Visitor, rehearsal: Option<&Rehearsal>) 
             }
         }
     }
-}
-
-fn words(rehearsal: &Rehearsal) -> Vec<String> {
-    let mut all: Vec<String> = rehearsal.refusals.clone();
-    all.extend(rehearsal.groups.iter().map(|group| {
-        format!(
-            "{}: {} names would have been blocked ({} look-ups), {} let through ({} look-ups).",
-            group.group,
-            group.newly_blocked,
-            group.blocked_lookups,
-            group.newly_allowed,
-            group.allowed_lookups
-        )
-    }));
-    all
 }
 
 fn names(app: &App, caption: &str, names: &[NameCount]) -> Markup {
@@ -92,11 +86,34 @@ pub(super) fn rehearse_exceptions(
     rehearse(app, &after, now)
 }
 
-/// Tries what would be in force on the last week. Takes seconds.
+/// Tries what would be in force on the last week. Takes seconds. None: there are
+/// no lists, or the school's own names that must resolve cannot be read.
 pub(super) fn rehearse(
-    _app: &App,
-    _after: &PolicyTexts,
-    _now: Timestamp,
+    app: &App,
+    after: &PolicyTexts,
+    now: Timestamp,
 ) -> Result<Option<Rehearsal>, Problem> {
-    Ok(None)
+    let Ok(before) = app.policy_in_force() else {
+        return Ok(None);
+    };
+    let Ok(musts) = Musts::of_school(&app.configuration.folder) else {
+        return Ok(None);
+    };
+    let before = &before.policy;
+    let live = Live {
+        number: before.number,
+        not_before: before.not_before,
+        lists: Arc::clone(&before.lists),
+        standing: false,
+    };
+    let told = |complaints: Vec<Complaint>| {
+        let all: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+        Problem::Bad(all.join("; "))
+    };
+    let after = after.compile(live).map_err(told)?;
+    let log = app.settings().state_dir.join("querylog");
+    let zone = &app.configuration.document.zone;
+    rehearsal::rehearse(before, &after, &musts, &log, zone, now, BUDGET)
+        .map(Some)
+        .map_err(|error| Problem::failed("the log", &error))
 }

@@ -198,7 +198,7 @@ fn what(app: &App, visitor: &Visitor, request: &Request, withheld: bool) -> Mark
             div { dt { "Asked" } dd { (shown::span(request.first, request.last, zone)) } }
             div { dt { "State" } dd { (state(request.state)) } }
             @if let Some(date) = request.expires {
-                div { dt { "To be looked at again" } dd { (date) } }
+                div { dt { "To be looked at again" } dd { (shown::date(date)) } }
             }
         }
     }
@@ -221,7 +221,10 @@ fn decision(app: &App, request: &Request, now: Timestamp) -> Markup {
                         @if let Some(source) = &explained.source { " by the list " (shown::words(source)) }
                         "." }
                 }
-                ul { @for said in &explained.trace { li { (said.layer) ": " (said.said) } } }
+                details {
+                    summary { "Step by step" }
+                    ul { @for said in &explained.trace { li { (shown::layer(said.layer)) ": " (said.said) } } }
+                }
             }
         }
     }
@@ -294,10 +297,10 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
     let outcomes = [
         (
             Outcome::Granted,
-            "Grant it: the policy is changed in another way",
+            "Grant it: the rules are changed in another way",
         ),
         (Outcome::Refused, "Refuse it"),
-        (Outcome::AlreadySo, "It is so already"),
+        (Outcome::AlreadySo, "Nothing to do: it is so already"),
     ];
     html! {
         @if request.state == Stage::New {
@@ -308,14 +311,14 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                     label for="note" { "Note (may be left empty)" }
                     textarea id="note" name="note" rows="2" maxlength=(LONGEST_TEXT) {}
                 }
-                div class="actions" { button { "Mark as being considered" } }
+                div class="actions" { button class="second" { "Mark as being considered" } }
             }
         }
         h2 { "Answer it without a change" }
         form class="stack" method="post" action=(format!("{at}/answer")) {
             (csrf(visitor))
             fieldset {
-                legend { "What becomes of it?" }
+                legend { "Your decision" }
                 @for (outcome, words) in outcomes {
                     div { label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) } }
                 }

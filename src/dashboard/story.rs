@@ -88,14 +88,13 @@ impl Story {
         Ok(story)
     }
 
-    /// The texts that sites opened for themselves by a device.
-    pub(super) fn opened_by_devices(&self) -> Vec<&Addition> {
-        let proposals = self.proposals.values();
-        let additions = proposals.filter_map(|told| match &told.proposal.change {
-            Change::Override(addition) => Some(addition),
+    /// What devices opened for themselves, newest first.
+    pub(super) fn opened_by_devices(&self) -> impl Iterator<Item = (&Told, &Addition)> {
+        let proposals = self.proposals.values().rev();
+        proposals.filter_map(|told| match (&told.proposal.change, &told.fate) {
+            (Change::Override(addition), Fate::InForce { .. }) => Some((told, addition)),
             _ => None,
-        });
-        additions.collect()
+        })
     }
 
     /// Takes an entry that the ledger has judged.

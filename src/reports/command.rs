@@ -280,7 +280,7 @@ impl Desk<'_> {
                     access::of_subject(self.export(why), &subject, span.since, span.until)
                 };
                 written(file, packed, out)?;
-                let read = "Read notes.json in it before you hand it over.";
+                let read = "Read notes.json and requests.json in it before you hand it over.";
                 writeln!(out, "{read}")?;
             }
             What::Erase { whose, until, why } => return self.erase(whose, until, why, out),

@@ -11,7 +11,7 @@ use crate::serve::upstream::{ADDRESS, Upstream};
 use crate::serve::{eventually, has, wire};
 
 /// 127.0.0.1 is a pupil, 127.0.0.3 staff.
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
     let mut plan = Plan::new(&[nobody]);
     plan.policy = plan.policy.replace(

@@ -21,7 +21,7 @@ use super::edited::{between, in_force};
 use super::in_words::{self, discreet};
 use super::page::{Problem, csrf, page_below};
 use super::rehearsed;
-use super::routes::may_read;
+use super::routes::{may_read, may_send};
 use super::settled::settle;
 use super::shown::{time, words};
 use super::sign_in::alert;
@@ -201,7 +201,7 @@ async fn show(
         h2 { "What the last week would have been like" }
         (rehearsed::show(app, visitor, told.proposal.rehearsal.as_ref()))
         @if signature::signs(visitor.person.role) { (second(app, visitor, told, &found)) }
-        @if told.fate == Fate::Waits && may_read(visitor.person.role, "/requests") {
+        @if told.fate == Fate::Waits && may_send(visitor.person.role, "/changes/{number}/decline") {
             (declining(visitor, told, &found))
         }
     };

@@ -147,7 +147,7 @@ fn for_others(app: &App, visitor: &Visitor, found: &Found) -> Markup {
     let signs = signature::signs(visitor.person.role);
     let proposals = found.story.proposals.values();
     let waits = proposals.filter(|told| {
-        told.fate == Fate::Waits && !(signs && !is_same(&told.proposal.by, &found.me))
+        told.fate == Fate::Waits && (!signs || is_same(&told.proposal.by, &found.me))
     });
     let waits: Vec<&Told> = waits.collect();
     let unread = found.story.ledger.unacknowledged.len();

@@ -156,34 +156,27 @@ fn requested_by(file: &File) -> Option<String> {
     })
 }
 
-/// What there is to read of the changes for this request. Waits for the disk.
-pub(super) fn shown(app: &App, request: &Request) -> Result<Option<Markup>, Problem> {
+/// What there is to read of the changes for this request, and whether one of
+/// them waits for another person. Waits for the disk.
+pub(super) fn shown(app: &App, request: &Request) -> Result<(Markup, bool), Problem> {
     let story = Story::of(app)?;
     let all: Vec<_> = about(&story, request).collect();
-    if all.is_empty() {
-        return Ok(None);
-    }
     let waits = all.iter().any(|told| told.fate == Fate::Waits);
     let list = html! {
-        h2 { "Changes for it" }
-        ul class="list" {
-            @for told in all {
-                li {
-                    a href={ "/changes/" (told.proposal.number) } { "Change " (told.proposal.number) } ": "
-                    (in_words::headline(app, told)) " " (in_words::state(told))
+        @if !all.is_empty() {
+            h2 { "Changes for it" }
+            ul class="list" {
+                @for told in all {
+                    li {
+                        a href={ "/changes/" (told.proposal.number) } { "Change " (told.proposal.number) } ": "
+                        (in_words::headline(app, told)) " " (in_words::state(told))
+                    }
                 }
             }
         }
         @if waits { p { "The request is answered by itself when the change is approved or turned down." } }
     };
-    Ok(Some(list))
-}
-
-/// Whether a change for it waits for another person.
-pub(super) fn waits(app: &App, request: &Request) -> Result<bool, Problem> {
-    let story = Story::of(app)?;
-    let waits = about(&story, request).any(|told| told.fate == Fate::Waits);
-    Ok(waits)
+    Ok((list, waits))
 }
 
 /// The form on a request's page.

@@ -22,6 +22,7 @@ use crate::changes::ask::{Ask, Outcome, Proposed, Wanted, Wish};
 use crate::changes::change::{Addition, Verdict};
 use crate::changes::proposal::Author;
 use crate::limiter::{Limiter, Rate};
+use crate::lists::category::Category;
 use crate::name::{Name, NameRef};
 use crate::policy::decision::{Layer, Verdict as Decided};
 use crate::requests::{LONGEST_TEXT, Site, Text};
@@ -84,9 +85,7 @@ pub(super) fn allowance(
     let device = in_force.device(asker)?.to_owned();
     let minutes = in_force.policy().group(asker.group)?.override_minutes;
     let decision = in_force.decide(asker, site, now);
-    let is_illegal = decision
-        .category
-        .is_none_or(|category| category.is_illegal());
+    let is_illegal = decision.category.is_none_or(Category::is_illegal);
     let by_category =
         decision.verdict == Decided::Block && decision.layer == Layer::Category && !is_illegal;
     (minutes > 0 && by_category).then_some(Allowance { device, minutes })

@@ -68,7 +68,8 @@ fn names(app: &App, caption: &str, names: &[NameCount]) -> Markup {
     }
 }
 
-/// Tries single exceptions on the last week. Takes seconds. None: it cannot be
+/// Tries single exceptions on the last week, and refuses what breaks a name that
+/// must resolve or opens one that must not. Takes seconds. None: it cannot be
 /// tried here, which the proposal then says.
 pub(super) fn rehearse_exceptions(
     app: &App,
@@ -83,7 +84,11 @@ pub(super) fn rehearse_exceptions(
     let after = change
         .applied_to(&texts, &kept, now)
         .map_err(Problem::Bad)?;
-    rehearse(app, &after, now)
+    let tried = rehearse(app, &after, now)?;
+    match tried.as_ref().filter(|tried| !tried.refusals.is_empty()) {
+        Some(tried) => Err(Problem::Bad(discreet(app, &tried.refusals.join(" ")))),
+        None => Ok(tried),
+    }
 }
 
 /// Tries what would be in force on the last week. Takes seconds. None: there are

@@ -47,11 +47,7 @@ pub(super) async fn request(
     let file = file(&app, id).await?;
     let asked = file.request.clone();
     let changes = app.blocking(move |app| granting::shown(app, &asked));
-    let changes = changes.await??;
-    let asked = file.request.clone();
-    let waits = app
-        .blocking(move |app| granting::waits(app, &asked))
-        .await??;
+    let (changes, waits) = changes.await??;
     let withheld = is_withheld(&app, &file.request);
     let is_open = file.request.state.is_open() && !waits;
     if withheld && visitor.person.role == Role::Dsl {
@@ -62,7 +58,7 @@ pub(super) async fn request(
         (what(&app, &visitor, &file.request, withheld))
         @if !withheld { (decision(&app, &file.request, now)) }
         @if !withheld || visitor.person.role == Role::Dsl { (voices(&app, &visitor, &file)) }
-        @if let Some(changes) = &changes { (changes) }
+        (changes)
         @if is_open && !withheld { (granting::form(&app, &visitor, &file, now)) }
         @if is_open { (answers(&app, &visitor, &file.request, now)) }
         (history(&app, &file))

@@ -147,11 +147,6 @@ pub fn routes() -> Vec<Route> {
     const NUMBERS: Access = Only(&[Dsl, Head, Governor, Auditor]);
     const DIGEST: Access = Only(&[Dsl, Head]);
     const STATEMENTS: Access = Only(&[Technician, Dsl, Head, Auditor]);
-    // What changed, without what pupils did; who approves it.
-    const CHANGES: Access = Only(&[Technician, Dsl, Head, Auditor]);
-    const PROPOSES: Access = Only(&[Technician]);
-    const EXCEPTS: Access = Only(&[Technician, Dsl]);
-    const SIGNS: Access = Only(&[Dsl, Head]);
     vec![
         read("/", SignedIn, overview::overview),
         read("/devices/{id}", Only(READERS), device::device),
@@ -174,8 +169,6 @@ pub fn routes() -> Vec<Route> {
         read("/account/second-factor", SignedIn, second_factor::page),
         write("/account/second-factor", SignedIn, second_factor::enrol),
         write("/account/sessions/end", SignedIn, own_account::end_session),
-        read("/account/signature", SIGNS, signature::page),
-        write("/account/signature", SIGNS, signature::set_up),
         read("/accounts", ACCOUNTS, accounts::page),
         write("/accounts", MAKES, accounts::invite),
         read("/accounts/{account}", ACCOUNTS, accounts::one),
@@ -193,28 +186,9 @@ pub fn routes() -> Vec<Route> {
             Only(&ALERTS),
             alerts::acknowledge,
         ),
-        read("/changes", CHANGES, changes::list),
-        read("/changes/propose", PROPOSES, propose::page),
-        write("/changes/propose", PROPOSES, propose::propose),
-        read("/changes/record", CHANGES, record::changes),
-        read("/changes/record.csv", CHANGES, record::changes_csv),
-        write(
-            "/changes/signatories/{account}/confirm",
-            SIGNS,
-            signature::confirm,
-        ),
-        read("/changes/{number}", CHANGES, change::one),
-        write("/changes/{number}/acknowledge", SIGNS, change::acknowledge),
-        write("/changes/{number}/approve", SIGNS, change::approve),
-        write("/changes/{number}/decline", QUEUE, change::decline),
-        read("/deny", QUEUE, deny::page),
-        write("/deny", QUEUE, deny::close),
         read("/devices", Only(&HEALTH), devices::page),
         write("/evidence", Only(&[Dsl]), evidence::take_out),
         read("/evidence/new", Only(&[Dsl]), evidence::form),
-        read("/exceptions", CHANGES, exceptions::page),
-        write("/exceptions/renew", EXCEPTS, exceptions::renew),
-        write("/exceptions/take-back", EXCEPTS, exceptions::take_back),
         read("/groups", Only(&HEALTH), groups::page),
         read("/health", Only(&HEALTH), health::page),
         read("/holds", DIGEST, holds::page),
@@ -238,7 +212,6 @@ pub fn routes() -> Vec<Route> {
         read("/requests/{id}", QUEUE, request::request),
         write("/requests/{id}/answer", QUEUE, request::answer),
         write("/requests/{id}/consider", QUEUE, request::consider),
-        write("/requests/{id}/grant", EXCEPTS, granting::grant),
         read("/set-up", Everybody, set_up::page),
         write("/set-up", Everybody, set_up::make),
         read("/sign-in", Everybody, sign_in::page),
@@ -247,6 +220,44 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Access::Public, page::style),
+    ]
+    .into_iter()
+    .chain(of_changes())
+    .collect()
+}
+
+/// Changes of the filter: who reads of them, proposes and approves them.
+fn of_changes() -> Vec<Route> {
+    use Access::Only;
+    use Role::{Auditor, Dsl, Head, Technician};
+    // What changed, without what pupils did; who approves it.
+    const CHANGES: Access = Only(&[Technician, Dsl, Head, Auditor]);
+    const PROPOSES: Access = Only(&[Technician]);
+    const EXCEPTS: Access = Only(&[Technician, Dsl]);
+    const SIGNS: Access = Only(&[Dsl, Head]);
+    vec![
+        read("/account/signature", SIGNS, signature::page),
+        write("/account/signature", SIGNS, signature::set_up),
+        read("/changes", CHANGES, changes::list),
+        read("/changes/propose", PROPOSES, propose::page),
+        write("/changes/propose", PROPOSES, propose::propose),
+        read("/changes/record", CHANGES, record::changes),
+        read("/changes/record.csv", CHANGES, record::changes_csv),
+        write(
+            "/changes/signatories/{account}/confirm",
+            SIGNS,
+            signature::confirm,
+        ),
+        read("/changes/{number}", CHANGES, change::one),
+        write("/changes/{number}/acknowledge", SIGNS, change::acknowledge),
+        write("/changes/{number}/approve", SIGNS, change::approve),
+        write("/changes/{number}/decline", QUEUE, change::decline),
+        read("/deny", QUEUE, deny::page),
+        write("/deny", QUEUE, deny::close),
+        read("/exceptions", CHANGES, exceptions::page),
+        write("/exceptions/renew", EXCEPTS, exceptions::renew),
+        write("/exceptions/take-back", EXCEPTS, exceptions::take_back),
+        write("/requests/{id}/grant", EXCEPTS, granting::grant),
     ]
 }
 

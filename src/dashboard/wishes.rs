@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::app::App;
+use super::in_words::discreet;
 use super::page::Problem;
 use super::visitor::Visitor;
 use crate::changes::ask::{Ask, NotDone, Outcome, Wish};
@@ -36,7 +37,7 @@ pub(super) fn put(app: &App, visitor: &Visitor, wish: Wish) -> Result<Outcome, P
         wish,
     };
     let said = ask.put_to(&app.settings().state_dir);
-    said.map_err(|why| Problem::Bad(words(&why)))
+    said.map_err(|why| Problem::Bad(discreet(app, &words(&why))))
 }
 
 /// Why it did not come about.

@@ -292,6 +292,31 @@ fn a_site_is_closed_at_once_and_opened_again_by_two() {
 }
 
 #[test]
+fn an_incident_has_a_button_that_closes_its_site() {
+    let mut office = Office::open();
+    assert!(office.is_blocked("bets.example"));
+    assert!(office.is_blocked("vile-things.example"));
+    let staff = office.school.ask_from("127.0.0.3", "bets.example");
+    assert_eq!(staff.addresses(), [ADDRESS]);
+    let mut page_of = |theme: &str| {
+        eventually("the incident", || {
+            let list = office.dsl.get(&format!("/incidents?theme={theme}"));
+            let (_, rest) = list.body.split_once("href=\"/incidents/")?;
+            let at = rest.split('"').next()?.to_owned();
+            Some(office.dsl.get(&format!("/incidents/{at}")))
+        })
+    };
+    let button = "Close this site for everybody now";
+    assert!(!page_of("illegal").page().contains(button));
+    let page = page_of("gambling");
+    says(&page, button);
+    assert_eq!(page.field("site").as_deref(), Some("bets.example"));
+    proposed(&office.dsl.post("/deny", &[("site", "bets.example")]));
+    let staff = office.school.ask_from("127.0.0.3", "bets.example");
+    assert_eq!(staff.errors, [15]);
+}
+
+#[test]
 fn one_person_under_two_accounts_is_one_person() {
     let upstream = Upstream::plain();
     let school = Plan::new(&[upstream.address]).start();

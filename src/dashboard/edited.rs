@@ -11,7 +11,9 @@ use super::in_words;
 use super::page::Problem;
 use super::routes::may_read;
 use super::visitor::Visitor;
+use super::wishes::ledger;
 use crate::changes::activation::Activated;
+use crate::changes::change::{Change, Files};
 use crate::changes::difference::{self, Part};
 use crate::changes::kept;
 use crate::configuration::PolicyTexts;
@@ -31,6 +33,8 @@ pub(super) enum Edited {
         means: Result<Vec<Part>, Vec<Complaint>>,
         /// What would be in force.
         texts: Box<PolicyTexts>,
+        /// The proposal by which just this waits for another person.
+        waits: Option<u64>,
     },
     /// They cannot be read.
     Unreadable(Vec<Complaint>),
@@ -64,9 +68,13 @@ pub(super) fn edited(app: &App) -> Result<Edited, Problem> {
     if texts == in_force {
         return Ok(Edited::Same);
     }
+    let proposed = Change::Files(Files::of(&texts));
+    let waiting = ledger(app)?.waiting.into_values();
+    let waits = waiting.into_iter().find(|one| one.change == proposed);
     Ok(Edited::Differs {
         files: files(&in_force, &texts),
         means: between(&in_force, &texts),
+        waits: waits.map(|one| one.number),
         texts: Box::new(texts),
     })
 }
@@ -103,6 +111,12 @@ impl Edited {
                     div class="notice warn" {
                         p { strong { "The files of the folder cannot be read." } " What is in force is not touched by that." }
                         (self::complaints(app, complaints))
+                    }
+                }
+                Self::Differs { files, waits: Some(number), .. } => {
+                    p class="notice" {
+                        (files.join(", ")) " in the folder: proposed as "
+                        a href={ "/changes/" (number) } { "change " (number) } ", which waits. It is not in force yet."
                     }
                 }
                 Self::Differs { files, means, .. } => {

@@ -62,6 +62,8 @@ enum Candidate {
     Wrong(Vec<Complaint>),
     /// It is what is in force.
     Same,
+    /// It waits for another person already.
+    Waits(u64),
     /// Nothing has been in force.
     NothingInForce,
 }
@@ -108,6 +110,7 @@ fn put_it(app: &App, visitor: &Visitor, sent: Sent, now: Timestamp) -> Result<u6
         Candidate::Change { texts, .. } => texts,
         Candidate::Wrong(_) => return Err(bad("There are mistakes, which must be mended first.")),
         Candidate::Same => return Err(bad("That is in force already.")),
+        Candidate::Waits(_) => return Err(bad("That has been proposed already, and waits.")),
         Candidate::NothingInForce => return Err(bad("No policy is in force yet.")),
     };
     if seal(&texts) != sent.seen {
@@ -143,6 +146,11 @@ fn candidate(app: &App, back: Option<u64>) -> Result<Candidate, Problem> {
         return Ok(match edited(app)? {
             Edited::NothingInForce => Candidate::NothingInForce,
             Edited::Same => Candidate::Same,
+            Edited::Differs {
+                means: Ok(_),
+                waits: Some(number),
+                ..
+            } => Candidate::Waits(number),
             Edited::Unreadable(complaints)
             | Edited::Differs {
                 means: Err(complaints),
@@ -152,6 +160,7 @@ fn candidate(app: &App, back: Option<u64>) -> Result<Candidate, Problem> {
                 files,
                 means: Ok(parts),
                 texts,
+                waits: None,
             } => Candidate::Change {
                 files,
                 parts,
@@ -245,6 +254,9 @@ fn proposed(app: &App, visitor: &Visitor, found: &Found, back: Option<u64>) -> M
             Candidate::Same => p class="notice ok" {
                 @if back.is_some() { "That is what is in force." }
                 @else { "The files of the folder are what is in force. To change something, edit them and come back here." }
+            },
+            Candidate::Waits(number) => p class="notice" {
+                "What stands in the folder has been proposed: " a href={ "/changes/" (number) } { "change " (number) } " waits for another person."
             },
             Candidate::Wrong(wrong) => div class="notice danger" {
                 p { strong { "There are mistakes, so this cannot be proposed:" } }

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::activation::{Activated, Activation, Cause, Refused, with_shipped};
 use super::ask::{Ask, Outcome, Wish};
 use super::console::Console;
+use super::edited::{self, Edited};
 use super::kept::{self, Texts};
 use super::ledger::{APPLIANCE, Ledger, kind};
 use super::proposal::{Author, CONSOLE};
@@ -118,7 +119,7 @@ impl Control {
             }
         };
         Ok(Self {
-            activation: Activation::new(state_dir),
+            activation: Activation::new(config_dir, state_dir),
             ledger,
             record,
             kept: Texts::new(state_dir),
@@ -153,6 +154,17 @@ impl Control {
         let live = self.policy()?;
         let last = self.ledger.in_force.as_ref();
         last.filter(|last| last.number == live.number)
+    }
+
+    /// The texts in force; none before there ever was a policy.
+    #[must_use]
+    pub fn texts(&self) -> Option<&PolicyTexts> {
+        self.texts.as_ref()
+    }
+
+    /// What stands in the folder and is not in force.
+    pub fn edited(&self) -> io::Result<Vec<Edited>> {
+        edited::edited(&self.config_dir, &self.state_dir)
     }
 
     /// What the record says.
@@ -217,12 +229,21 @@ impl Control {
 
     /// Does what somebody asks for, or says why not.
     pub fn hear(&mut self, ask: &Ask, now: Timestamp) -> Result<Outcome, NotNow> {
-        if ask.by.account.is_empty() || !is_line(&ask.by.account) || !is_line(&ask.by.email) {
+        if ask.by.account == APPLIANCE {
+            return Err(refused("The appliance asks for nothing."));
+        }
+        if ask.by.account.trim().is_empty() || !is_line(&ask.by.account) || !is_line(&ask.by.email)
+        {
             return Err(refused("Whoever asks must say who they are, in one line."));
         }
         let millisecond = u64::try_from(now.as_millisecond()).unwrap_or_default();
         self.asked.refill(RATE, millisecond);
-        if !self.asked.take() {
+        // What somebody has to sign is kept only if they did.
+        let is_signed = matches!(
+            ask.wish,
+            Wish::Approve { .. } | Wish::Acknowledge { .. } | Wish::Confirm { .. }
+        );
+        if !is_signed && !self.asked.take() {
             return Err(refused(
                 "Too much is asked for at one time. Please wait a minute.",
             ));

@@ -30,7 +30,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alerts::watch::Watch;
 use crate::appliance::{all_of, give_way};
-use crate::configuration::Configuration;
 
 mod accounts;
 mod advice;
@@ -109,7 +108,7 @@ const NICENESS: i32 = 10;
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     // Before there are other threads: each has what it was made by.
     give_way(NICENESS);
-    let configuration = Configuration::load(folder).map_err(all_of)?;
+    let configuration = crate::standing::configuration(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
     // Whoever cannot be told by e-mail can still look at the pages.
     let watch = Mutex::new(watch(&app));

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use schoolgate::changes::ask::{Ask, Outcome, Proposed, Wanted, Wish};
+use schoolgate::changes::proposal::Author;
+use schoolgate::configuration::Configuration;
 
 use super::client::{Account, Client, Pages};
 use super::seed::{self, Log, MANDATORY, TRIED, TRIED_NAME, TRIED_SITE};
@@ -201,7 +204,7 @@ fn school_hours_are_those_of_the_policy_in_force() {
         let all = r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#;
         let policy = seed::plan().policy;
         format!(
-            "{policy}[timetables.school_hours]\ndays = {all}\nfrom = \"{from}\"\nto = \"{to}\"\n\
+            "{policy}[changes]\nrule = \"notify\"\n[timetables.school_hours]\ndays = {all}\nfrom = \"{from}\"\nto = \"{to}\"\n\
              outside_terms = true\n"
         )
     };
@@ -226,7 +229,25 @@ fn school_hours_are_those_of_the_policy_in_force() {
     // What stands in the folder is not yet in force.
     school.folder.put("policy.toml", &hours("11:00", "13:00"));
     assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
-    school.server.signal(nix::sys::signal::Signal::SIGHUP);
+    let texts = Configuration::load(school.folder.path())
+        .map_err(|_| ())
+        .unwrap()
+        .texts;
+    let ask = Ask {
+        by: Author {
+            account: "h.head".to_owned(),
+            email: String::new(),
+        },
+        from: None,
+        wish: Wish::Propose(Proposed {
+            why: "The day is longer.".to_owned(),
+            change: Wanted::Files(Box::new(texts)),
+            rehearsal: None,
+            requests: Vec::new(),
+        }),
+    };
+    let outcome = ask.put_to(&school.folder.state()).unwrap();
+    assert!(matches!(outcome, Outcome::InForce { .. }), "{outcome:?}");
     within(Duration::from_secs(60), "the pages to go by it", || {
         let counts = (count(&mut dsl, "in"), count(&mut dsl, "out"));
         (counts == (1, 0)).then_some(())

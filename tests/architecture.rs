@@ -79,14 +79,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "document",
             "configuration",
             "devices/inventory",
+            "limiter",
+            "lists",
+            "people/role",
             "policy",
-            "lists/category",
-            "lists/durable",
-            "lists/load",
-            "lists/lookup",
-            "lists/source",
+            "record",
         ],
     ),
+    // The words on the resolver's socket.
+    ("changes/ask", &["configuration", "status"]),
     (
         "changes/rehearsal",
         &[

@@ -25,6 +25,7 @@ use super::change;
 use super::kept::Texts;
 use super::ledger::{APPLIANCE, Ledger, kind, with};
 use super::proposal::Approved;
+use super::rehearsal::check::{Musts, check_change};
 use crate::configuration::PolicyTexts;
 use crate::document::Complaint;
 use crate::lists::load::{self, LoadError};
@@ -38,6 +39,7 @@ use crate::record::{Deed, Record};
 /// Holds the live policy.
 pub struct Activation {
     live: Arc<ArcSwapOption<Policy>>,
+    config_dir: PathBuf,
     state_dir: PathBuf,
     record: Record,
     kept: Texts,
@@ -117,6 +119,9 @@ pub enum Refused {
     /// No lists, or damaged ones.
     #[error(transparent)]
     Lists(#[from] LoadError),
+    /// It would break what must resolve, or open what must stay blocked.
+    #[error("{}", .0.join("\n"))]
+    Rehearsal(Vec<String>),
     /// The record cannot be kept.
     #[error("the activation cannot be recorded: {0}")]
     Record(#[from] io::Error),
@@ -133,9 +138,10 @@ struct Candidate<'c> {
 impl Activation {
     /// With nothing live yet.
     #[must_use]
-    pub fn new(state_dir: &Path) -> Self {
+    pub fn new(config_dir: &Path, state_dir: &Path) -> Self {
         Self {
             live: Arc::new(ArcSwapOption::empty()),
+            config_dir: config_dir.to_owned(),
             state_dir: state_dir.to_owned(),
             record: Record::of_changes(state_dir),
             kept: Texts::new(state_dir),
@@ -234,7 +240,7 @@ impl Activation {
         number: u64,
         standing: bool,
         lists: &Arc<Lists>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Policy, Refused> {
         let live = Live {
             number,
@@ -242,7 +248,16 @@ impl Activation {
             lists: Arc::clone(lists),
             standing,
         };
-        texts.compile(live).map_err(Refused::Policy)
+        let policy = texts.compile(live).map_err(Refused::Policy)?;
+        // What serves already is no reason for a school to be without.
+        if let Some(before) = self.policy() {
+            let musts = Musts::of_school(&self.config_dir).map_err(Refused::Policy)?;
+            let refusals = check_change(&before, &policy, &musts, now);
+            if !refusals.is_empty() {
+                return Err(Refused::Rehearsal(refusals));
+            }
+        }
+        Ok(policy)
     }
 
     fn put(

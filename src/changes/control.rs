@@ -119,7 +119,7 @@ impl Control {
             }
         };
         Ok(Self {
-            activation: Activation::new(state_dir),
+            activation: Activation::new(config_dir, state_dir),
             ledger,
             record,
             kept: Texts::new(state_dir),

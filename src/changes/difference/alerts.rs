@@ -238,9 +238,9 @@ fn keeps_all(rules: &AlertRules, old: &[Recipient], new: &[Recipient]) -> bool {
 }
 
 fn has_all(all: &[String], some: &[String]) -> bool {
-    let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+    let is_same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     some.iter()
-        .all(|one| all.iter().any(|other| same(one, other)))
+        .all(|one| all.iter().any(|other| is_same(one, other)))
 }
 
 fn same_addresses(one: &[String], other: &[String]) -> bool {

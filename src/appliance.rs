@@ -51,7 +51,7 @@ use self::status::Place;
 use self::tick::Housekeeping;
 use crate::changes::activation::{Cause, Refused};
 use crate::changes::control::Control;
-use crate::configuration::Configuration;
+use crate::configuration::{self, Configuration};
 use crate::devices::leases::Leases;
 use crate::dns::local::{Local, LocalRecord};
 use crate::dns::pipeline::{Checks, Desk};
@@ -65,6 +65,7 @@ use crate::name::Name;
 use crate::policy::Policy;
 use crate::querylog::recorder::Outlet;
 use crate::querylog::writer::{self, Writer};
+use crate::record::Record;
 use crate::settings::{Dnssec, Settings};
 
 /// By how much the log's writer gives way to the workers: a quarter of a core
@@ -76,8 +77,16 @@ const PAGE_TTL: u32 = 60;
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
 pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    let configuration = Configuration::load(folder).map_err(all_of)?;
-    let settings = &configuration.settings;
+    let Ok(settings) = configuration::settings(folder) else {
+        // Everything that is wrong at once.
+        let all = Configuration::load(folder).err().unwrap_or_default();
+        bail!("{}", all_of(all));
+    };
+    let settings = &settings;
+    if Record::of_changes(&settings.state_dir).length()? == 0 {
+        // Nothing is begun with mistakes in it.
+        Configuration::load(folder).map_err(all_of)?;
+    }
     durable::create_folder(&settings.state_dir).with_context(|| {
         format!(
             "cannot make the state folder {}",
@@ -96,6 +105,12 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         Err(refused) => bail!("{refused}"),
     }
     control.resume(Timestamp::now());
+    change::tell_edited(&control);
+    let configuration = match control.texts() {
+        Some(texts) => Configuration::with(folder, texts.clone()),
+        None => Configuration::load(folder),
+    };
+    let configuration = configuration.map_err(all_of)?;
     take_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -56,6 +56,7 @@ pub mod reports;
 pub mod requests;
 pub mod selftest;
 pub mod settings;
+pub mod standing;
 pub mod status;
 pub mod up;
 pub mod why;

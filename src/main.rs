@@ -20,8 +20,9 @@ use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::rehearse::{RehearseArgs, rehearse};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
+use schoolgate::settings::Settings;
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, over_block, up};
+use schoolgate::{appliance, dashboard, over_block, standing, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -117,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         return up::up(cli.config.as_deref(), out);
     }
     let folder = cli.config.unwrap_or_else(default_folder);
+    let in_force = || standing::configuration(&folder).map_err(appliance::all_of);
     let settings = || configuration::settings(&folder).map_err(appliance::all_of);
     match cli.verb {
         Verb::Up => {}
@@ -149,9 +151,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(u8::from(!report.all_fresh()));
         }
         Verb::Check { over_block } => {
-            let lists =
-                |settings: &schoolgate::settings::Settings| load::open(&settings.state_dir).ok();
-            let code = configuration::check(&folder, lists, out)?;
+            let lists = |settings: &Settings| load::open(&settings.state_dir).ok();
+            let edited = |settings: &Settings| standing::not_in_force(&folder, &settings.state_dir);
+            let code = configuration::check(&folder, lists, edited, out)?;
             if over_block && code == 0 {
                 let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
                 over_block::tell(&configuration, Timestamp::now(), out)?;
@@ -159,8 +161,12 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(code);
         }
         Verb::Why(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             why(&args, &configuration, Timestamp::now(), out)?;
+            let state_dir = &configuration.settings.state_dir;
+            for file in standing::not_in_force(&folder, state_dir) {
+                writeln!(io::stderr(), "note: {file}")?;
+            }
         }
         Verb::Rehearse(args) => {
             let possible = rehearse(&args, &folder, Timestamp::now(), out)?;
@@ -178,7 +184,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(u8::from(!passed));
         }
         Verb::Log(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let folder = configuration.settings.state_dir.join("querylog");
             let zone = &configuration.document.zone;
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
@@ -186,7 +192,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             }
         }
         Verb::User(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let document = &configuration.document;
             let settings = &configuration.settings;
             let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
@@ -194,7 +200,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
         }
         Verb::Profile(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let notes = &mut io::stderr();
             return profile(&args, &configuration, rand::random(), out, notes);
         }

@@ -173,7 +173,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "record",
             "requests",
             "settings",
+            "standing",
             "status",
+        ],
+    ),
+    (
+        "standing",
+        &[
+            "changes/edited",
+            "changes/kept",
+            "configuration",
+            "document",
         ],
     ),
 ];

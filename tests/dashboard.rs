@@ -16,4 +16,5 @@ pub(crate) mod seed;
 mod server;
 mod set_up;
 mod sign_in;
+mod tour;
 mod walk;

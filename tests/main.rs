@@ -16,6 +16,7 @@ mod decisions;
 mod demo_lists;
 mod deploy;
 mod devices;
+mod difference;
 mod encrypted;
 mod incidents;
 mod lists;

@@ -202,7 +202,7 @@ fn run(school: &School, db: &mut Connection, stop: &Stop) {
 }
 
 /// What the watching thread keeps in mind.
-struct Watcher {
+pub(super) struct Watcher {
     follower: Follower,
     told: CategorySet,
     /// The hash of the policy.
@@ -225,7 +225,11 @@ impl Watcher {
         Ok(watcher.insert(started))
     }
 
-    fn begin(school: &School, db: &mut Connection, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn begin(
+        school: &School,
+        db: &mut Connection,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let folder = school.settings.state_dir.join("querylog");
         let (follower, first) = Follower::begin(&folder, db, now)?;
         if let Some(since) = first {
@@ -249,7 +253,7 @@ impl Watcher {
     }
 
     /// Looks once; says whether there is more to look at.
-    fn step(
+    pub(super) fn step(
         &mut self,
         school: &School,
         db: &mut Connection,

@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
-use crate::changes::ask::{Ask, Said};
+use crate::changes::ask::{Ask, Outcome, Said};
 use crate::changes::control::Control;
 
 /// More than this is no policy of a school.
@@ -29,6 +29,19 @@ pub(super) async fn change(State(control): State<Arc<Mutex<Control>>>, body: Byt
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
+/// Says which files are not in force: whoever edited one and sent a signal, or
+/// started the resolver anew, may think that they are.
+pub(super) fn tell_edited(control: &Control) {
+    match control.edited() {
+        Ok(files) => {
+            for file in files {
+                tracing::warn!("{file}");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "what stands in the folder cannot be compared"),
+    }
+}
+
 fn hear(control: &Mutex<Control>, body: &[u8]) -> Said {
     let ask: Ask = match serde_json::from_slice(body) {
         Ok(ask) => ask,
@@ -36,7 +49,15 @@ fn hear(control: &Mutex<Control>, body: &[u8]) -> Said {
     };
     let mut control = control.lock().unwrap_or_else(PoisonError::into_inner);
     match control.hear(&ask, Timestamp::now()) {
-        Ok(outcome) => Said::Outcome(outcome),
+        Ok(outcome) => {
+            if let Outcome::InForce {
+                proposal, policy, ..
+            } = &outcome
+            {
+                tracing::info!(policy, proposal, "activated");
+            }
+            Said::Outcome(outcome)
+        }
         Err(why) => Said::Refused(why.to_string()),
     }
 }

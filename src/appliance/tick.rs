@@ -17,8 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
 use super::certificate::{Keeper, Status};
-use super::give_way;
 use super::probe::{Missing, Probe};
+use super::{change, give_way};
 use crate::changes::activation::{Cause, Refused};
 use crate::changes::control::Control;
 use crate::devices::leases::Leases;
@@ -239,6 +239,9 @@ impl Housekeeping {
             }
             Err(Refused::Lists(why @ LoadError::None(_))) => tracing::warn!(%why),
             Err(refused) => tracing::error!(%refused, ?cause, "refused; the old policy serves on"),
+        }
+        if cause == Cause::Reload {
+            change::tell_edited(&control);
         }
     }
 

@@ -196,16 +196,15 @@ impl Activation {
         self.put(candidate, (ledger, None), now)
     }
 
-    /// Puts an approved change in force.
+    /// Puts an approved change in force; `deed` says whose it is.
     pub(super) fn activate(
         &mut self,
         ledger: &Ledger,
         approved: &Approved,
-        by: &str,
+        deed: Deed,
         texts: &PolicyTexts,
         now: Timestamp,
     ) -> Result<(Activated, Option<LoadError>), Refused> {
-        let deed = Deed::new(by, kind::ACTIVATED);
         let deed = deed.about("proposal", approved.proposal());
         let candidate = Candidate {
             texts,

@@ -13,6 +13,8 @@ use crate::configuration::PolicyTexts;
 
 /// Exceptions that ended longer ago are no longer kept for review.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 183);
+/// What a device opened for itself is in the record, and nobody reviews it here.
+const KEPT_OF_A_DEVICE: SignedDuration = SignedDuration::from_hours(1);
 /// Most exceptions that are agreed on the pages.
 const MOST: usize = 5000;
 
@@ -26,8 +28,19 @@ pub enum Change {
     Exceptions(Exceptions),
     /// One device opens a site for itself, for a while.
     Override(Addition),
-    /// What was in force under that number is to be so again.
-    Back(u64),
+    /// What was in force once is to be so again.
+    Back(Back),
+}
+
+/// A policy that was in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    /// Its number.
+    pub to: u64,
+    /// Its files.
+    pub files: Files,
+    /// The hash of its exceptions that were agreed on the pages.
+    pub added: String,
 }
 
 /// The files of a folder, by the hashes of their texts.
@@ -122,6 +135,19 @@ impl Files {
             sources: hash(&texts.sources),
         }
     }
+
+    /// The texts, without the exceptions of the pages.
+    fn texts(&self, kept: &Texts) -> Result<PolicyTexts, String> {
+        let text = |hash| kept.text(hash).map_err(|error| error.to_string());
+        Ok(PolicyTexts {
+            policy: text(&self.policy)?,
+            devices: text(&self.devices)?,
+            canaries: text(&self.canaries)?,
+            safe_search: text(&self.safe_search)?,
+            sources: text(&self.sources)?,
+            added: String::new(),
+        })
+    }
 }
 
 impl Change {
@@ -132,15 +158,14 @@ impl Change {
         kept: &Texts,
         now: Timestamp,
     ) -> Result<PolicyTexts, String> {
-        let cannot = |error: std::io::Error| error.to_string();
         match self {
             Self::Files(files) => Ok(PolicyTexts {
-                policy: kept.text(&files.policy).map_err(cannot)?,
-                devices: kept.text(&files.devices).map_err(cannot)?,
-                canaries: kept.text(&files.canaries).map_err(cannot)?,
-                safe_search: kept.text(&files.safe_search).map_err(cannot)?,
-                sources: kept.text(&files.sources).map_err(cannot)?,
                 added: in_force.added.clone(),
+                ..files.texts(kept)?
+            }),
+            Self::Back(back) => Ok(PolicyTexts {
+                added: kept.text(&back.added).map_err(|error| error.to_string())?,
+                ..back.files.texts(kept)?
             }),
             Self::Exceptions(exceptions) => with(in_force, exceptions, now),
             Self::Override(addition) => {
@@ -150,9 +175,6 @@ impl Change {
                 };
                 with(in_force, &exceptions, now)
             }
-            Self::Back(number) => kept.of_activation(*number).map_err(cannot)?.ok_or_else(|| {
-                format!("The texts of policy {number} are no longer kept, so there is no way back to it.")
-            }),
         }
     }
 }
@@ -190,7 +212,7 @@ fn with(
         all.retain(|one| one.verdict != new.verdict || !one.is_exactly_about_what(new));
         all.push(new.clone());
     }
-    all.retain(|one| !one.ended_before(now - KEPT));
+    all.retain(|one| !one.ended_before(now - one.kept_for()));
     if all.len() > MOST {
         return Err(format!(
             "More than {MOST} exceptions were agreed on the pages; write them into policy.toml."
@@ -226,6 +248,16 @@ impl Addition {
             && self.reach() == other.reach()
             && self.groups == other.groups
             && self.devices == other.devices
+    }
+
+    /// For how long it is kept once it has ended.
+    fn kept_for(&self) -> SignedDuration {
+        let to_the_minute = self.expires.as_ref().is_some_and(|at| at.contains('T'));
+        if to_the_minute && self.groups.is_empty() {
+            KEPT_OF_A_DEVICE
+        } else {
+            KEPT
+        }
     }
 
     /// A day ends somewhere on Earth up to twelve hours after it does in London.

@@ -16,25 +16,29 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::activation::{Activated, Activation, Cause, Refused, with_shipped};
-use super::ask::{Ask, Outcome, Proposed, Wanted, Wish};
-use super::change::{Change, Files};
+use super::ask::{Ask, Outcome, Wish};
 use super::console::Console;
-use super::difference;
+use super::edited::{self, Edited};
 use super::kept::{self, Texts};
-use super::ledger::{APPLIANCE, Ledger, kind, with};
-use super::proposal::{Approved, Author, CONSOLE, Proposal};
+use super::ledger::{APPLIANCE, Ledger, kind};
+use super::proposal::{Author, CONSOLE};
 use super::signatory::Signatory;
 use crate::configuration::PolicyTexts;
+use crate::limiter::{Bucket, Rate};
 use crate::policy::Policy;
 use crate::record::{Broken, Deed, Record};
 
 mod allowance;
+mod proposals;
 mod signatories;
 
-/// Longest reason, in characters.
-const LONGEST: usize = 2000;
-/// Most proposals that wait at one time.
-const MOST_WAITING: usize = 200;
+/// Longest account and e-mail address, in bytes.
+const LONGEST_LINE: usize = 200;
+/// How often somebody may ask for something: each time is kept for good.
+const RATE: Rate = Rate {
+    per_second: 0.2,
+    burst: 200.0,
+};
 
 /// The policy, and who may change it.
 pub struct Control {
@@ -47,6 +51,7 @@ pub struct Control {
     state_dir: PathBuf,
     /// The texts in force.
     texts: Option<PolicyTexts>,
+    asked: Bucket,
     /// How many activations have failed since the start.
     pub failures: u64,
     /// Why the last one failed, if it did.
@@ -122,6 +127,10 @@ impl Control {
             config_dir: config_dir.to_owned(),
             state_dir: state_dir.to_owned(),
             texts,
+            asked: Bucket::full(
+                RATE,
+                u64::try_from(now.as_millisecond()).unwrap_or_default(),
+            ),
             failures: 0,
             trouble: None,
         })
@@ -145,6 +154,17 @@ impl Control {
         let live = self.policy()?;
         let last = self.ledger.in_force.as_ref();
         last.filter(|last| last.number == live.number)
+    }
+
+    /// The texts in force; none before there ever was a policy.
+    #[must_use]
+    pub fn texts(&self) -> Option<&PolicyTexts> {
+        self.texts.as_ref()
+    }
+
+    /// What stands in the folder and is not in force.
+    pub fn edited(&self) -> io::Result<Vec<Edited>> {
+        edited::edited(&self.config_dir, &self.state_dir)
     }
 
     /// What the record says.
@@ -195,51 +215,6 @@ impl Control {
         Ok(done)
     }
 
-    /// Lets those proposals act that could act at once, and were proposed just
-    /// before the power went.
-    pub fn resume(&mut self, now: Timestamp) {
-        let waiting: Vec<Proposal> = self.ledger.waiting.values().cloned().collect();
-        for proposal in waiting {
-            if let Err(why) = self.try_at_once(&proposal, now) {
-                tracing::error!(proposal = proposal.number, %why, "could not be activated");
-            }
-        }
-    }
-
-    fn try_at_once(&mut self, proposal: &Proposal, now: Timestamp) -> Result<(), NotNow> {
-        let (texts, _) = self.in_force()?;
-        let rule = texts.typed().map_err(Refused::Policy)?.document.rule;
-        let Some(approved) = proposal.at_once(rule) else {
-            return Ok(());
-        };
-        let candidate = self.candidate(proposal, &texts, now)?;
-        self.activate(&approved, &candidate, now)?;
-        Ok(())
-    }
-
-    /// The texts that a proposal makes of those in force, if it still means what
-    /// it meant.
-    fn candidate(
-        &self,
-        proposal: &Proposal,
-        texts: &PolicyTexts,
-        now: Timestamp,
-    ) -> Result<PolicyTexts, NotNow> {
-        let candidate = proposal
-            .change
-            .applied_to(texts, &self.kept, now)
-            .map_err(NotNow::Refused)?;
-        let before = texts.typed().map_err(Refused::Policy)?;
-        let after = candidate.typed().map_err(Refused::Policy)?;
-        if difference::between(&before, &after) != proposal.parts {
-            return Err(refused(
-                "The policy has changed since this was proposed, and it would now mean \
-                 something else. It must be proposed again.",
-            ));
-        }
-        Ok(candidate)
-    }
-
     /// Writes down that a file of the machine's settings is another than before.
     pub fn note_settings(&mut self, file: &str, text: &str, now: Timestamp) -> Result<(), NotNow> {
         let after = self.kept.keep(text)?;
@@ -254,6 +229,16 @@ impl Control {
 
     /// Does what somebody asks for, or says why not.
     pub fn hear(&mut self, ask: &Ask, now: Timestamp) -> Result<Outcome, NotNow> {
+        if ask.by.account.is_empty() || !is_line(&ask.by.account) || !is_line(&ask.by.email) {
+            return Err(refused("Whoever asks must say who they are, in one line."));
+        }
+        let millisecond = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        self.asked.refill(RATE, millisecond);
+        if !self.asked.take() {
+            return Err(refused(
+                "Too much is asked for at one time. Please wait a minute.",
+            ));
+        }
         match &ask.wish {
             Wish::Propose(proposed) => self.propose(ask, proposed, now),
             Wish::Approve {
@@ -281,191 +266,6 @@ impl Control {
         }
     }
 
-    fn propose(
-        &mut self,
-        ask: &Ask,
-        proposed: &Proposed,
-        now: Timestamp,
-    ) -> Result<Outcome, NotNow> {
-        let why = reason(&proposed.why)?;
-        let (texts, in_force) = self.in_force()?;
-        let change = self.change(&proposed.change)?;
-        let candidate = change
-            .applied_to(&texts, &self.kept, now)
-            .map_err(NotNow::Refused)?;
-        if candidate == texts {
-            return Ok(Outcome::Nothing);
-        }
-        if let Change::Override(addition) = &change {
-            self.is_allowance(addition, now)?;
-        }
-        let before = texts.typed().map_err(Refused::Policy)?;
-        let after = candidate.typed().map_err(Refused::Policy)?;
-        let parts = difference::between(&before, &after);
-        if self.ledger.waiting.len() >= MOST_WAITING {
-            return Err(refused(
-                "Too many proposals wait. Some must be answered first.",
-            ));
-        }
-        let proposal = Proposal {
-            number: self.ledger.next_proposal(),
-            by: ask.by.clone(),
-            why,
-            change,
-            parts: parts.clone(),
-            rehearsal: proposed.rehearsal.clone(),
-            requests: proposed.requests.clone(),
-            over: in_force.number,
-            digest: String::new(),
-            time: now,
-        };
-        let number = proposal.number;
-        let rule = before.document.rule;
-        self.activation.would_serve(&candidate, &in_force, now)?;
-        self.replace_older(&proposal, now)?;
-        let deed = deed(ask, kind::PROPOSED);
-        self.write(with(deed, "proposal", &proposal), now)?;
-        let Some(approved) = proposal.at_once(rule) else {
-            return Ok(Outcome::Waits {
-                proposal: number,
-                parts,
-            });
-        };
-        self.activate(&approved, &candidate, now)
-    }
-
-    /// A newer state of the same files takes the place of an older one that
-    /// still waits.
-    fn replace_older(&mut self, newer: &Proposal, now: Timestamp) -> Result<(), NotNow> {
-        let is_older = |older: &&Proposal| {
-            matches!(
-                (&older.change, &newer.change),
-                (Change::Files(_), Change::Files(_))
-            )
-        };
-        let waiting = self.ledger.waiting.values();
-        let older: Vec<u64> = waiting.filter(is_older).map(|older| older.number).collect();
-        for number in older {
-            let deed = Deed::new(APPLIANCE, kind::DECLINED).about("proposal", number);
-            let why = format!("replaced by proposal {}", newer.number);
-            self.write(deed.about("why", why), now)?;
-        }
-        Ok(())
-    }
-
-    fn approve(
-        &mut self,
-        ask: &Ask,
-        number: u64,
-        signature: &str,
-        now: Timestamp,
-    ) -> Result<Outcome, NotNow> {
-        let by = self.signatory(&ask.by)?;
-        let proposal = self.waiting(number)?;
-        let approved = proposal
-            .approve(&by, signature)
-            .map_err(|why| NotNow::Refused(why.to_string()))?;
-        let (texts, _) = self.in_force()?;
-        let candidate = self.candidate(&proposal, &texts, now)?;
-        self.activate(&approved, &candidate, now)
-    }
-
-    fn activate(
-        &mut self,
-        approved: &Approved,
-        candidate: &PolicyTexts,
-        now: Timestamp,
-    ) -> Result<Outcome, NotNow> {
-        let proposal = self.waiting(approved.proposal())?;
-        let by = proposal.by.account.as_str();
-        let ledger = &self.ledger;
-        let result = self
-            .activation
-            .activate(ledger, approved, by, candidate, now);
-        let number = proposal.number;
-        match result {
-            Ok((activated, trouble)) => {
-                self.trouble = trouble.as_ref().map(ToString::to_string);
-                self.texts = Some(candidate.clone());
-                self.follow()?;
-                Ok(Outcome::InForce {
-                    proposal: number,
-                    policy: activated.number,
-                    parts: proposal.parts,
-                })
-            }
-            Err(why) => {
-                self.failures += 1;
-                self.trouble = Some(why.to_string());
-                let deed = Deed::new(APPLIANCE, kind::FAILED).about("proposal", number);
-                self.write(deed.about("why", why.to_string()), now)?;
-                Err(why.into())
-            }
-        }
-    }
-
-    fn decline(
-        &mut self,
-        ask: &Ask,
-        number: u64,
-        why: &str,
-        now: Timestamp,
-    ) -> Result<Outcome, NotNow> {
-        let why = reason(why)?;
-        self.waiting(number)?;
-        let deed = deed(ask, kind::DECLINED).about("proposal", number);
-        self.write(deed.about("why", why), now)?;
-        Ok(Outcome::Done)
-    }
-
-    fn acknowledge(
-        &mut self,
-        ask: &Ask,
-        number: u64,
-        signature: &str,
-        now: Timestamp,
-    ) -> Result<Outcome, NotNow> {
-        let by = self.signatory(&ask.by)?;
-        let Some(at_once) = self.ledger.unacknowledged.get(&number) else {
-            return Err(refused("Nobody has to take note of that any more."));
-        };
-        if by.is(&at_once.proposal.by) {
-            return Err(refused(
-                "Whoever made a change cannot be the one who takes note of it.",
-            ));
-        }
-        let signed = super::signatory::acknowledgement(&at_once.digest);
-        if !by.has_signed(&signed, signature) {
-            return Err(refused(
-                "The signature is not right. Was that your password?",
-            ));
-        }
-        let deed = deed(ask, kind::ACKNOWLEDGED).about("proposal", number);
-        self.write(deed.about("signature", signature), now)?;
-        Ok(Outcome::Done)
-    }
-
-    /// The change that is wanted, its texts kept.
-    fn change(&self, wanted: &Wanted) -> io::Result<Change> {
-        Ok(match wanted {
-            Wanted::Files(texts) => {
-                for text in [
-                    &texts.policy,
-                    &texts.devices,
-                    &texts.canaries,
-                    &texts.safe_search,
-                    &texts.sources,
-                ] {
-                    self.kept.keep(text)?;
-                }
-                Change::Files(Files::of(texts))
-            }
-            Wanted::Exceptions(exceptions) => Change::Exceptions(exceptions.clone()),
-            Wanted::Override(addition) => Change::Override(addition.clone()),
-            Wanted::Back(number) => Change::Back(*number),
-        })
-    }
-
     fn in_force(&self) -> Result<(PolicyTexts, Activated), NotNow> {
         match (&self.texts, &self.ledger.in_force) {
             (Some(texts), Some(activated)) => Ok((texts.clone(), activated.clone())),
@@ -473,11 +273,6 @@ impl Control {
                 "No policy is in force yet: compile the lists with `schoolgate refresh` first.",
             )),
         }
-    }
-
-    fn waiting(&self, number: u64) -> Result<Proposal, NotNow> {
-        let found = self.ledger.waiting.get(&number).cloned();
-        found.ok_or_else(|| NotNow::Refused(self.ledger.became_of(number)))
     }
 
     fn signatory(&self, author: &Author) -> Result<Signatory, NotNow> {
@@ -516,19 +311,8 @@ fn refused(why: &str) -> NotNow {
     NotNow::Refused(why.to_owned())
 }
 
-fn reason(text: &str) -> Result<String, NotNow> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(refused(
-            "A change needs a reason: somebody will ask for it.",
-        ));
-    }
-    if text.chars().count() > LONGEST {
-        return Err(NotNow::Refused(format!(
-            "A reason has at most {LONGEST} characters."
-        )));
-    }
-    Ok(text.to_owned())
+fn is_line(text: &str) -> bool {
+    text.len() <= LONGEST_LINE && !text.chars().any(char::is_control)
 }
 
 /// Whether that is somebody at the machine.

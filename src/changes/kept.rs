@@ -64,14 +64,6 @@ impl Texts {
         Ok(hash)
     }
 
-    /// Those of an activation.
-    pub fn of_activation(&self, number: u64) -> io::Result<Option<PolicyTexts>> {
-        match activation(&self.state_dir, number)? {
-            Some(activated) => texts(&self.state_dir, &activated),
-            None => Ok(None),
-        }
-    }
-
     fn folder(&self) -> PathBuf {
         self.state_dir.join("changes").join("texts")
     }

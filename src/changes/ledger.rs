@@ -307,8 +307,7 @@ fn is_of(change: &Change, before: &Activated, after: &Activated) -> bool {
     match change {
         Change::Files(files) => *files == after.files() && before.added == after.added,
         Change::Exceptions(_) | Change::Override(_) => before.files() == after.files(),
-        // Which texts those were, the words of its parts say.
-        Change::Back(_) => true,
+        Change::Back(back) => back.files == after.files() && back.added == after.added,
     }
 }
 

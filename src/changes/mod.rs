@@ -13,6 +13,7 @@ pub mod change;
 pub mod console;
 pub mod control;
 pub mod difference;
+pub mod edited;
 pub mod kept;
 pub mod ledger;
 pub mod proposal;

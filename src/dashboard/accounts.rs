@@ -325,6 +325,7 @@ fn invitation(visitor: &Visitor) -> Markup {
 fn roles(chosen: Option<Role>) -> Markup {
     html! {
         select id="role" name="role" required {
+            @if chosen.is_none() { option value="" { "Choose a role" } }
             @for role in Role::ALL {
                 option value=(role.id()) selected[chosen == Some(role)] { (role.name()) }
             }
@@ -383,12 +384,12 @@ fn actions(visitor: &Visitor, account: &Account) -> Markup {
                 }
                 p { button { "Change" } }
             }
-            h2 { "Lost password or telephone" }
+            h2 { "Lost password or phone" }
             p {
                 "Gives a new password to begin with, and takes the second factor away until "
                 "there is a new one. A closed account can be used again."
             }
-            div class="actions" { (button("reset", "Reset", "")) }
+            div class="actions" { (button("reset", "Reset", "second")) }
             @if account.state != Standing::Disabled {
                 h2 { "Close" }
                 p { "At once, wherever the person is signed in." }

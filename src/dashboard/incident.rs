@@ -143,7 +143,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
         }
         section {
             h2 { "Look-ups" }
-            (lookups::table(&found.opened.rows, app.book.hours(), show_host && may_see_host))
+            (lookups::table(&found.opened.rows, &app.book.hours(), show_host && may_see_host))
             @if found.opened.all_rows > found.opened.rows.len() {
                 p class="muted" { "The first " (found.opened.rows.len()) " of " (found.opened.all_rows) " rows." }
             }
@@ -153,7 +153,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
             @if incident.mandatory {
                 p { "A mandatory list covers this site. Nobody at the school can open it: no exception, no timetable, no group. Which list it is is told to nobody." }
             }
-            (trace::show(&found.traces, incident.mandatory, &app.book.hours().zone))
+            (trace::show(&found.traces, incident.mandatory, app.book.zone()))
         }
         section {
             h2 { "The device's other incidents that day" }
@@ -162,7 +162,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
             } @else if found.opened.others_that_day.is_empty() {
                 p { "There are none." }
             } @else {
-                (list(&found.opened.others_that_day, &found.others, app.book.hours()))
+                (list(&found.opened.others_that_day, &found.others, &app.book.hours()))
             }
         }
     }

@@ -30,7 +30,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alerts::watch::Watch;
 use crate::appliance::{all_of, give_way};
-use crate::configuration::Configuration;
 
 mod accounts;
 mod advice;
@@ -83,8 +82,9 @@ pub mod visitor;
 
 use app::App;
 
-/// After how long alerts that cannot be watched for are tried again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// After how long alerts that cannot be watched for are tried again: to find the
+/// lock taken costs nothing, and nobody is told while nobody watches.
+const AGAIN: Duration = Duration::from_secs(5);
 /// By how much the whole process gives way to the resolver (nice(2)).
 const NICENESS: i32 = 10;
 
@@ -93,7 +93,7 @@ const NICENESS: i32 = 10;
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     // Before there are other threads: each has what it was made by.
     give_way(NICENESS);
-    let configuration = Configuration::load(folder).map_err(all_of)?;
+    let configuration = crate::standing::configuration(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
     // Whoever cannot be told by e-mail can still look at the pages.
     let watch = Mutex::new(watch(&app));

@@ -144,7 +144,7 @@ fn state(state: &Result<Option<Entry>, Broken>, zone: &TimeZone) -> Markup {
                         "The record is whole: " (head.number) " entries, the last "
                         (time(head.time, zone)) "."
                     }
-                    p { "Its head, to be noted down: " code class="name" { (head.digest) } }
+                    p { "Its seal. Whoever notes it down can tell later whether anything up to here was changed: " br; code class="name" { (head.digest) } }
                 }
             },
             Err(broken) => {
@@ -209,7 +209,8 @@ fn table(entries: &[Entry], zone: &TimeZone) -> Markup {
                             td data-label="Time" { (time(entry.time, zone)) }
                             td data-label="Who" { (words(&entry.deed.who)) }
                             td data-label="What" { (plain(&entry.deed.what)) }
-                            td data-label="About" { (words(&about(entry))) }
+                            @let about = said(entry);
+                            td data-label="About" { @if !about.is_empty() { (words(&about)) } }
                             td data-label="From" { (entry.deed.from.as_deref().unwrap_or("")) }
                         }
                     }
@@ -224,6 +225,18 @@ fn about(entry: &Entry) -> String {
     let said = entry.deed.about.iter().map(|(key, value)| match value {
         serde_json::Value::String(text) => format!("{key}: {text}"),
         other => format!("{key}: {other}"),
+    });
+    said.collect::<Vec<_>>().join("; ")
+}
+
+/// The same as people say it: what is not so needs no word.
+fn said(entry: &Entry) -> String {
+    let all = entry.deed.about.iter();
+    let said = all.filter_map(|(key, value)| match value {
+        serde_json::Value::Bool(false) => None,
+        serde_json::Value::Bool(true) => Some(plain(key)),
+        serde_json::Value::String(text) => Some(format!("{}: {text}", plain(key))),
+        other => Some(format!("{}: {other}", plain(key))),
     });
     said.collect::<Vec<_>>().join("; ")
 }

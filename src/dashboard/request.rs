@@ -184,7 +184,7 @@ fn what(app: &App, visitor: &Visitor, request: &Request, withheld: bool) -> Mark
             div { dt { "Asked" } dd { (shown::span(request.first, request.last, zone)) } }
             div { dt { "State" } dd { (state(request.state)) } }
             @if let Some(date) = request.expires {
-                div { dt { "To be looked at again" } dd { (date) } }
+                div { dt { "To be looked at again" } dd { (shown::date(date)) } }
             }
         }
     }
@@ -207,7 +207,10 @@ fn decision(app: &App, request: &Request, now: Timestamp) -> Markup {
                         @if let Some(source) = &explained.source { " by the list " (shown::words(source)) }
                         "." }
                 }
-                ul { @for said in &explained.trace { li { (said.layer) ": " (said.said) } } }
+                details {
+                    summary { "Step by step" }
+                    ul { @for said in &explained.trace { li { (shown::layer(said.layer)) ": " (said.said) } } }
+                }
             }
         }
     }
@@ -278,9 +281,9 @@ fn history(app: &App, file: &File) -> Markup {
 fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> Markup {
     let at = format!("/requests/{}", request.id);
     let outcomes = [
-        (Outcome::Granted, "Grant it: the policy is to be changed"),
+        (Outcome::Granted, "Grant it: the rules are to be changed"),
         (Outcome::Refused, "Refuse it"),
-        (Outcome::AlreadySo, "It is so already"),
+        (Outcome::AlreadySo, "Nothing to do: it is so already"),
     ];
     html! {
         @if request.state == Stage::New {
@@ -291,14 +294,14 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                     label for="note" { "Note (may be left empty)" }
                     textarea id="note" name="note" rows="2" maxlength=(LONGEST_TEXT) {}
                 }
-                div class="actions" { button { "Mark as being considered" } }
+                div class="actions" { button class="second" { "Mark as being considered" } }
             }
         }
         h2 { "Answer it" }
         form class="stack" method="post" action=(format!("{at}/answer")) {
             (csrf(visitor))
             fieldset {
-                legend { "What becomes of it?" }
+                legend { "Your decision" }
                 @for (outcome, words) in outcomes {
                     div { label { input type="radio" name="outcome" value=(outcome.id()) required; " " (words) } }
                 }
@@ -311,8 +314,7 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                 label for="expires" { "If granted, until" }
                 input id="expires" name="expires" type="date" value=(in_weeks(app, WEEKS, now));
             }
-            p class="muted small" { "Granting writes the decision down. The change itself is made "
-                "in policy.toml." }
+            p class="muted small" { "Granting writes the decision down; the technician then makes the change." }
             div class="actions" { button { "Answer" } }
         }
     }

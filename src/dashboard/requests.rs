@@ -80,12 +80,12 @@ fn table(app: &App, caption: &str, requests: &[Request]) -> Markup {
                 tbody {
                     @for request in requests {
                         tr {
-                            td data-label="Number" { a href=(format!("/requests/{}", request.id)) { "Request " (request.id) } }
+                            td data-label="Number" { a href=(format!("/requests/{}", request.id)) aria-label=(format!("Request {}", request.id)) { (request.id) } }
                             td data-label="Site" { (site(app, request)) }
                             td data-label="Wanted" { (wanted(request.wish)) }
                             td data-label="Group" { (shown::words(&request.group)) }
                             td data-label="Asked by" class="number" { (request.voices) }
-                            td data-label="First asked" { (shown::time(request.first, zone)) }
+                            td data-label="First asked" { (shown::span(request.first, request.first, zone)) }
                             td data-label="State" { (state(request.state)) }
                         }
                     }

@@ -125,7 +125,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
 pub(super) fn show(traces: &[Trace], mandatory: bool, zone: &TimeZone) -> Markup {
     html! {
         @for trace in traces {
-            h3 { "Policy " (trace.number) }
+            h3 { "Rules number " (trace.number) }
             (versions(trace, zone))
             @match &trace.told {
                 Told::Nothing(_) if mandatory => {}
@@ -169,12 +169,12 @@ fn said(explanation: &Explanation) -> Markup {
         p { "For " (shown::name(&explanation.name)) ", " (explanation.when) ":" }
         div class="scroll" tabindex="0" role="region" aria-label="What each layer said" {
             table {
-                thead { tr { th scope="col" { "Layer" } th scope="col" { "What it said" } } }
+                thead { tr { th scope="col" { "Asked in turn" } th scope="col" { "Answer" } } }
                 tbody {
                     @for said in &explanation.trace {
-                        tr { th scope="row" { (said.layer.replace('_', " ")) } td { bdi class="name" { (said.said) } } }
+                        tr { th scope="row" { (shown::layer(said.layer)) } td { bdi class="name" { (said.said) } } }
                     }
-                    tr { th scope="row" { "outcome" } td { (shown::outcome(explanation.verdict)) " " (explanation.answer) } }
+                    tr { th scope="row" { "Outcome" } td { (shown::outcome(explanation.verdict)) " " small class="muted" { "answered with " (explanation.answer) } } }
                 }
             }
         }

@@ -46,15 +46,16 @@ fn requests(state_dir: &Path) -> Further {
         Some(Ok(waiting)) if waiting.is_empty() => "None are waiting.".to_owned(),
         Some(Ok(waiting)) => {
             let unblock = waiting.iter().filter(|r| r.wish == Wish::Unblock).count();
+            let are = if waiting.len() == 1 { "is" } else { "are" };
             format!(
-                "{} are waiting for an answer: {unblock} to open a site, {} to block one.",
+                "{} {are} waiting for an answer: {unblock} to open a site, {} to block one.",
                 waiting.len(),
                 waiting.len() - unblock
             )
         }
     };
     Further {
-        heading: "Requests of staff".to_owned(),
+        heading: "Requests for sites".to_owned(),
         says: vec![says],
     }
 }

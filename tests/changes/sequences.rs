@@ -254,7 +254,7 @@ fn nothing_was_opened_by_one(school: &School) {
                     !is_open(before, group, name, school.now)
                         && is_open(&after, group, name, school.now)
                 };
-                NAMES.iter().any(|name| opened(name))
+                NAMES.iter().any(opened)
             });
             if opens && before.rule == schoolgate::policy::document::ChangeRule::TwoPerson {
                 let leave = &entry.deed.about["leave"];

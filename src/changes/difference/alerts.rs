@@ -214,7 +214,7 @@ fn drops(old: &DropRule, new: &DropRule, parts: &mut Vec<Part>) {
         ),
     };
     let words = format!(
-        "a sudden drop is told of {}, instead of {}",
+        "the alarm for a sudden drop is raised {}, instead of {}",
         words(new),
         words(old)
     );

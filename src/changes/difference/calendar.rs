@@ -10,13 +10,13 @@ use crate::policy::document::PolicyDocument;
 use crate::policy::timetable::{Dates, Hours, SchoolYear, Timetable, Weekdays};
 
 const DAYS: [(Weekday, &str); 7] = [
-    (Weekday::Monday, "Mondays"),
-    (Weekday::Tuesday, "Tuesdays"),
-    (Weekday::Wednesday, "Wednesdays"),
-    (Weekday::Thursday, "Thursdays"),
-    (Weekday::Friday, "Fridays"),
-    (Weekday::Saturday, "Saturdays"),
-    (Weekday::Sunday, "Sundays"),
+    (Weekday::Monday, "Monday"),
+    (Weekday::Tuesday, "Tuesday"),
+    (Weekday::Wednesday, "Wednesday"),
+    (Weekday::Thursday, "Thursday"),
+    (Weekday::Friday, "Friday"),
+    (Weekday::Saturday, "Saturday"),
+    (Weekday::Sunday, "Sunday"),
 ];
 
 /// Timetables that are new or hold at other times, and other terms.
@@ -155,9 +155,18 @@ fn days(days: Weekdays) -> String {
     if days == Weekdays::ALL {
         return "every day".to_owned();
     }
-    let all = DAYS.iter().filter(|(day, _)| days.has(*day));
-    let all: Vec<&str> = all.map(|(_, name)| *name).collect();
-    format!("on {}", listed(&all))
+    let has = |at: &usize| DAYS.get(*at).is_some_and(|(day, _)| days.has(*day));
+    let name = |at: usize| DAYS.get(at).map_or("", |(_, name)| name);
+    let on: Vec<usize> = (0..DAYS.len()).filter(has).collect();
+    match on.as_slice() {
+        [first, .., last] if on.len() > 2 && last - first + 1 == on.len() => {
+            format!("from {} to {}", name(*first), name(*last))
+        }
+        _ => {
+            let names: Vec<String> = on.iter().map(|at| format!("{}s", name(*at))).collect();
+            format!("on {}", listed(&names))
+        }
+    }
 }
 
 fn terms(before: &SchoolYear, after: &SchoolYear) -> String {

@@ -189,7 +189,7 @@ fn addresses(before: &Draft, after: &Draft) -> BTreeSet<IpAddr> {
 }
 
 /// The address behind the last one of `network`.
-fn behind(network: Network) -> Option<IpAddr> {
+pub(super) fn behind(network: Network) -> Option<IpAddr> {
     let prefix = u32::from(network.prefix());
     match network.address() {
         IpAddr::V4(first) => {

@@ -1,8 +1,10 @@
 //! What changes in who belongs to which group by address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::draft::Draft;
+use super::ground::behind;
 use super::step::Step;
 use super::words::listed;
 use crate::document::Placed;
@@ -31,36 +33,68 @@ pub(super) fn steps<'c>(
     }
     let (old, new) = (owners(before), owners(after));
     // From where to where, and which.
-    let mut moves: BTreeMap<(bool, &str, &str), Vec<&Placed<Network>>> = BTreeMap::new();
+    let mut moves: BTreeMap<Move<'c>, Vec<&'c Placed<Network>>> = BTreeMap::new();
     for (network, is) in &new {
-        match owner(&old, network.value) {
-            Some(was) if was == *is => {}
-            Some(was) => moves.entry((true, was, is)).or_default().push(network),
-            None => {
-                let was = around(&old, network.value).unwrap_or(unknown(before));
-                moves.entry((true, was, is)).or_default().push(network);
-            }
-        }
+        let was = match owner(&old, network.value) {
+            Some(was) if was == *is => continue,
+            Some(was) => vec![was],
+            None => around(&old, &new, network.value, unknown(before)),
+        };
+        let of = Move::Into(is, was);
+        moves.entry(of).or_default().push(network);
     }
     for (network, was) in &old {
         if owner(&new, network.value).is_none() {
-            let is = around(&new, network.value).unwrap_or(unknown(after));
-            moves.entry((false, was, is)).or_default().push(network);
+            let of = Move::OutOf(was, around(&new, &old, network.value, unknown(after)));
+            moves.entry(of).or_default().push(network);
         }
     }
-    for ((stays, was, is), networks) in moves {
-        let named: Vec<String> = networks.iter().map(|n| n.value.to_string()).collect();
-        let named = listed(&named);
-        let words = match (stays, was == is) {
-            (true, true) => format!("{is} has {named} as a network of its own"),
-            (false, true) => format!("{is} no longer has {named} as a network of its own"),
-            _ => format!("devices at {named} are treated as {is} instead of {was}"),
-        };
+    for (of, networks) in moves {
+        let words = of.words(&networks);
         steps.push(Step::new(words, move |draft| {
             for network in &networks {
-                put(draft, network, stays.then_some(is));
+                put(draft, network, of.goes_to());
             }
         }));
+    }
+}
+
+/// What becomes of networks.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Move<'d> {
+    /// A group has them, whose addresses were in other groups.
+    Into(&'d str, Vec<&'d str>),
+    /// A group has them no longer, and their addresses are in other groups.
+    OutOf(&'d str, Vec<&'d str>),
+}
+
+impl<'d> Move<'d> {
+    fn goes_to(&self) -> Option<&'d str> {
+        match self {
+            Self::Into(group, _) => Some(group),
+            Self::OutOf(..) => None,
+        }
+    }
+
+    fn words(&self, networks: &[&Placed<Network>]) -> String {
+        let named: Vec<String> = networks.iter().map(|n| n.value.to_string()).collect();
+        let named = listed(&named);
+        match self {
+            Self::Into(group, others) if others.iter().all(|other| other == group) => {
+                format!("{group} now has {named} written down by itself")
+            }
+            Self::OutOf(group, others) if others.iter().all(|other| other == group) => {
+                format!("{group} no longer has {named} written down by itself")
+            }
+            Self::Into(group, others) => {
+                let was = listed(others);
+                format!("devices at {named} are treated as {group} instead of {was}")
+            }
+            Self::OutOf(group, others) => {
+                let is = listed(others);
+                format!("devices at {named} are treated as {is} instead of {group}")
+            }
+        }
     }
 }
 
@@ -75,13 +109,38 @@ fn owner<'d>(owners: &Owners<'d>, network: Network) -> Option<&'d str> {
     found.map(|(_, group)| *group)
 }
 
-/// The group of the smallest network around `network`.
-fn around<'d>(owners: &Owners<'d>, network: Network) -> Option<&'d str> {
-    let around = owners
-        .iter()
-        .filter(|(other, _)| other.value.contains(network));
-    let smallest = around.max_by_key(|(other, _)| other.value.prefix());
-    smallest.map(|(_, group)| *group)
+/// By `owners`, the groups of the addresses of `network` that no smaller network
+/// of the `others`, of which it is one, has: each once.
+fn around<'d>(
+    owners: &Owners<'d>,
+    others: &Owners<'_>,
+    network: Network,
+    unknown: &'d str,
+) -> Vec<&'d str> {
+    let inner = owners.iter().chain(others).map(|(other, _)| other.value);
+    let inner = inner.filter(|other| network.contains(*other));
+    let mut points: BTreeSet<IpAddr> = inner
+        .flat_map(|n| [Some(n.address()), behind(n)])
+        .flatten()
+        .collect();
+    points.insert(network.address());
+    let group_of = |at: IpAddr| {
+        let around = owners.iter().filter(|(other, _)| other.value.holds(at));
+        let smallest = around.max_by_key(|(other, _)| other.value.prefix());
+        smallest.map_or(unknown, |(_, group)| *group)
+    };
+    let mut found: Vec<&str> = Vec::new();
+    for at in points.into_iter().filter(|at| network.holds(*at)) {
+        let mut smaller = others.iter().map(|(other, _)| other.value);
+        if smaller.any(|other| other.holds(at) && other.prefix() > network.prefix()) {
+            continue;
+        }
+        let group = group_of(at);
+        if !found.contains(&group) {
+            found.push(group);
+        }
+    }
+    found
 }
 
 fn put(draft: &mut Draft, network: &Placed<Network>, into: Option<&str>) {

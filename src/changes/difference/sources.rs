@@ -16,32 +16,24 @@ pub(super) fn parts(before: &[SourceSpec], after: &[SourceSpec], parts: &mut Vec
         match named(before, &new.id).and_then(|at| before.get(at)) {
             Some(old) => altered(old, new, parts),
             None => {
-                let words = format!(
-                    "the list {} is used as well, for {}{}",
-                    new.id,
-                    category(new.category),
-                    by_class(new.class)
-                );
+                let words = format!("the list {} is used as well", whole(new));
                 parts.push(Part::new(Effect::Tightens, words));
             }
         }
     }
     for gone in before.iter().filter(|old| named(after, &old.id).is_none()) {
-        let words = format!(
-            "the list {} is no longer used, for {}{}",
-            gone.id,
-            category(gone.category),
-            by_class(gone.class)
-        );
+        let words = format!("the list {} is no longer used", whole(gone));
         parts.push(Part::new(Effect::Loosens, words));
     }
 }
 
-fn by_class(class: Class) -> &'static str {
-    match class {
+/// "ut1-gambling (gambling)".
+fn whole(source: &SourceSpec) -> String {
+    let class = match source.class {
         Class::Category => "",
         Class::Mandatory => ", which nobody can lift",
-    }
+    };
+    format!("{} ({}{class})", source.id, category(source.category))
 }
 
 fn altered(old: &SourceSpec, new: &SourceSpec, parts: &mut Vec<Part>) {

@@ -16,6 +16,7 @@
 //! dead filter is worse than a second's restart.
 
 pub(crate) mod certificate;
+mod change;
 mod crew;
 mod encrypted;
 mod endpoints;
@@ -39,6 +40,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -48,8 +50,9 @@ use self::endpoints::endpoints;
 use self::listen::{cannot_listen, listen_tcp, stream_limits};
 use self::status::Place;
 use self::tick::Housekeeping;
-use crate::changes::activation::{Activation, Cause, Refused};
-use crate::configuration::Configuration;
+use crate::changes::activation::{Cause, Refused};
+use crate::changes::control::Control;
+use crate::configuration::{self, Configuration};
 use crate::devices::leases::Leases;
 use crate::dns::local::{Local, LocalRecord};
 use crate::dns::pipeline::{Checks, Desk};
@@ -63,6 +66,7 @@ use crate::name::Name;
 use crate::policy::Policy;
 use crate::querylog::recorder::Outlet;
 use crate::querylog::writer::{self, Writer};
+use crate::record::Record;
 use crate::settings::{Dnssec, Settings};
 
 /// By how much the log's writer gives way to the workers: a quarter of a core
@@ -74,8 +78,16 @@ const PAGE_TTL: u32 = 60;
 /// Runs the resolver until it is told to stop. `out` gets one line when it
 /// answers.
 pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    let configuration = Configuration::load(folder).map_err(all_of)?;
-    let settings = &configuration.settings;
+    let Ok(settings) = configuration::settings(folder) else {
+        // Everything that is wrong at once.
+        let all = Configuration::load(folder).err().unwrap_or_default();
+        bail!("{}", all_of(all));
+    };
+    let settings = &settings;
+    if Record::of_changes(&settings.state_dir).length()? == 0 {
+        // Nothing is begun with mistakes in it.
+        Configuration::load(folder).map_err(all_of)?;
+    }
     durable::create_folder(&settings.state_dir).with_context(|| {
         format!(
             "cannot make the state folder {}",
@@ -83,8 +95,8 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         )
     })?;
     let place = Place::take(&settings.state_dir)?;
-    let mut activation = Activation::new(folder, &settings.state_dir)?;
-    match activation.activate(Cause::Start, Timestamp::now()) {
+    let mut control = Control::open(folder, &settings.state_dir, Timestamp::now())?;
+    match control.renew(Cause::Start, Timestamp::now()) {
         Ok(record) => tracing::info!(policy = record.number, lists = record.lists, "activated"),
         // `refresh` mends it, and that is noticed; until then nothing is let
         // through.
@@ -93,11 +105,26 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    change::note_settings(&mut control, folder, Timestamp::now());
+    control.resume(Timestamp::now());
+    change::tell_edited(&control);
+    let configuration = match control.texts() {
+        Some(texts) => Configuration::with(folder, texts.clone()),
+        None => Configuration::load(folder),
+    };
+    let configuration = configuration.map_err(all_of)?;
     take_descriptors();
+    keep_to_itself();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(&configuration, activation, &place, out))
+    runtime.block_on(run(&configuration, control, &place, out))
+}
+
+/// Takes the resolver's place in the state folder, so that none can start until
+/// this is dropped; or says that one runs.
+pub(crate) fn place(state_dir: &Path) -> anyhow::Result<impl Drop> {
+    Place::take(state_dir)
 }
 
 /// Takes as many file descriptors as it may. A shell gives a thousand, which
@@ -111,9 +138,18 @@ fn take_descriptors() {
     }
 }
 
+/// Lets no other process of this account look into this one, nor by its entry in
+/// /proc into folders that their own units hide from them: the pages run under
+/// the same account, and what is asked for at the machine must not be theirs.
+fn keep_to_itself() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this account may look into this one");
+    }
+}
+
 async fn run(
     configuration: &Configuration,
-    activation: Activation,
+    control: Control,
     place: &Place,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -123,10 +159,9 @@ async fn run(
     let leases = Arc::new(ArcSwap::from_pointee(Leases::default()));
     let encrypted = Encrypted::listen(settings)?;
     let bound = encrypted.as_bound(settings);
-    let desk = desk(&bound, activation.live(), Arc::clone(&leases), &labels)?;
+    let desk = desk(&bound, control.live(), Arc::clone(&leases), &labels)?;
     let keeper = encrypted.keeper(settings);
-    let housekeeping =
-        Housekeeping::new(settings, activation, &leases, &desk, zone.clone(), keeper);
+    let housekeeping = Housekeeping::new(settings, control, &leases, &desk, zone.clone(), keeper);
     let servers = Arc::new(servers(settings)?);
     let trust = trust(settings, Arc::clone(&desk.live))?;
     let recursion = recursion(settings)?;

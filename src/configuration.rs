@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::devices::inventory::{COLUMNS, Inventory};
 use crate::dns::streams::certificate::Pair;
 use crate::document::{Complaint, Place};
@@ -48,7 +50,7 @@ pub struct Configuration {
 }
 
 /// The files that belong to the school, as they were read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyTexts {
     /// `policy.toml`.
     pub policy: String,
@@ -80,18 +82,32 @@ pub struct Typed {
 impl Configuration {
     /// Loads `folder`, or says all that is wrong with it.
     pub fn load(folder: &Path) -> Result<Self, Vec<Complaint>> {
-        let mut complaints = Vec::new();
+        let (mut complaints, mut warnings) = (Vec::new(), Vec::new());
+        if let Err(found) = source::read(folder) {
+            complaints.extend(found);
+        }
+        let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
+        Self::of(folder, texts, complaints, warnings)
+    }
+
+    /// The settings of `folder` with a policy that does not stand there: the one
+    /// in force, whatever somebody is typing meanwhile.
+    pub fn with(folder: &Path, texts: PolicyTexts) -> Result<Self, Vec<Complaint>> {
+        Self::of(folder, Some(texts), Vec::new(), Vec::new())
+    }
+
+    fn of(
+        folder: &Path,
+        texts: Option<PolicyTexts>,
+        mut complaints: Vec<Complaint>,
+        mut warnings: Vec<Complaint>,
+    ) -> Result<Self, Vec<Complaint>> {
         let settings = text_of(folder, SETTINGS, &mut complaints);
         let settings = settings.map(|text| {
             let (settings, found) = Settings::read(SETTINGS, &text);
             complaints.extend(found);
             settings.relative_to(&followed(folder))
         });
-        if let Err(found) = source::read(folder) {
-            complaints.extend(found);
-        }
-        let mut warnings = Vec::new();
-        let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
         let document = texts.as_ref().map(|texts| {
             let (document, devices, found) =
                 compile::read(texts.policy(), texts.added(), texts.devices());
@@ -252,10 +268,11 @@ impl PolicyTexts {
 
 /// The verb `check`: prints every complaint and warning. `lists` finds the
 /// compiled lists, if there are any yet; without them the mandatory layer
-/// cannot be asked about exceptions.
+/// cannot be asked about exceptions. `edited` says what is not in force.
 pub fn check(
     folder: &Path,
     lists: impl FnOnce(&Settings) -> Option<Arc<Lists>>,
+    edited: impl FnOnce(&Settings) -> Vec<String>,
     out: &mut impl Write,
 ) -> io::Result<u8> {
     let complaints = match Configuration::load(folder) {
@@ -267,6 +284,9 @@ pub fn check(
             let opened = opened.map(|lists| compile::lifts_of_the_mandatory(document, lists));
             for warning in &configuration.warnings {
                 writeln!(out, "warning: {warning}")?;
+            }
+            for file in edited(&configuration.settings) {
+                writeln!(out, "warning: {file}")?;
             }
             if opened.is_none() {
                 writeln!(

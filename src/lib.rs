@@ -26,18 +26,21 @@
 //!
 //! **What is run.** [`appliance`] assembles all of it to the process behind
 //! `serve`; [`up`] is the same with a ready-made configuration. [`profile`] writes
-//! what makes devices ask it, and [`selftest`] asks it from their place.
+//! what makes devices ask it, [`selftest`] asks it from their place, and
+//! [`rehearse`] tries an edit of the school's files on the log.
 //!
 //! ARCHITECTURE.md has the promises, each with the test that holds it.
 
 pub mod alerts;
 pub mod appliance;
+pub mod approve;
 pub mod changes;
 pub mod configuration;
 pub mod dashboard;
 pub mod devices;
 pub mod dns;
 pub mod document;
+pub mod history;
 pub mod incidents;
 pub mod limiter;
 pub mod lists;
@@ -48,12 +51,16 @@ pub mod over_block;
 pub mod people;
 pub mod policy;
 pub mod profile;
+pub mod propose;
 pub mod querylog;
 pub mod record;
+pub mod rehearse;
 pub mod reports;
 pub mod requests;
 pub mod selftest;
 pub mod settings;
+pub mod standing;
 pub mod status;
+pub mod terminal;
 pub mod up;
 pub mod why;

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use schoolgate::approve::{ApproveArgs, DeclineArgs, Scene};
 use schoolgate::configuration::{self, Configuration};
+use schoolgate::history::{HistoryArgs, history};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
@@ -16,11 +18,15 @@ use schoolgate::lists::{self, load, refresh};
 use schoolgate::people::command::{UserArgs, user};
 use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
+use schoolgate::propose::{ProposeArgs, propose};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
+use schoolgate::rehearse::{RehearseArgs, rehearse};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
+use schoolgate::settings::Settings;
+use schoolgate::terminal::Terminal;
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, over_block, up};
+use schoolgate::{appliance, dashboard, over_block, standing, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -66,6 +72,18 @@ enum Verb {
     },
     /// Say what happens to a name, and why
     Why(WhyArgs),
+    /// Say what the edited files would change, tried on the last week of the log
+    Rehearse(RehearseArgs),
+    /// Propose what the files of the folder say, or to go back
+    Propose(ProposeArgs),
+    /// Approve a proposal, as another person than the one who made it
+    Approve(ApproveArgs),
+    /// Turn a proposal down
+    Decline(DeclineArgs),
+    /// Take note of a change that acted at once, as another person
+    Acknowledge(ApproveArgs),
+    /// Say what was changed, by whom and why, and whether the record is whole
+    History(HistoryArgs),
     /// Say how the lists fare
     Lists {
         /// One JSON document
@@ -114,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         return up::up(cli.config.as_deref(), out);
     }
     let folder = cli.config.unwrap_or_else(default_folder);
+    let in_force = || standing::configuration(&folder).map_err(appliance::all_of);
     let settings = || configuration::settings(&folder).map_err(appliance::all_of);
     match cli.verb {
         Verb::Up => {}
@@ -146,9 +165,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(u8::from(!report.all_fresh()));
         }
         Verb::Check { over_block } => {
-            let lists =
-                |settings: &schoolgate::settings::Settings| load::open(&settings.state_dir).ok();
-            let code = configuration::check(&folder, lists, out)?;
+            let lists = |settings: &Settings| load::open(&settings.state_dir).ok();
+            let edited = |settings: &Settings| standing::not_in_force(&folder, &settings.state_dir);
+            let code = configuration::check(&folder, lists, edited, out)?;
             if over_block && code == 0 {
                 let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
                 over_block::tell(&configuration, Timestamp::now(), out)?;
@@ -156,8 +175,21 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(code);
         }
         Verb::Why(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             why(&args, &configuration, Timestamp::now(), out)?;
+            let state_dir = &configuration.settings.state_dir;
+            for file in standing::not_in_force(&folder, state_dir) {
+                writeln!(io::stderr(), "note: {file}")?;
+            }
+        }
+        Verb::Rehearse(args) => {
+            let possible = rehearse(&args, &folder, Timestamp::now(), out)?;
+            return Ok(u8::from(!possible));
+        }
+        Verb::Propose(args) => return propose(&args, &folder, Timestamp::now(), out),
+        Verb::History(args) => return history(&args, &folder, Timestamp::now(), out),
+        Verb::Approve(_) | Verb::Decline(_) | Verb::Acknowledge(_) => {
+            return second_person(&cli.verb, &in_force()?, out);
         }
         Verb::Lists { json } => {
             lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
@@ -171,7 +203,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             return Ok(u8::from(!passed));
         }
         Verb::Log(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let folder = configuration.settings.state_dir.join("querylog");
             let zone = &configuration.document.zone;
             for day in log(&args, &folder, zone, Timestamp::now(), out)? {
@@ -179,7 +211,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             }
         }
         Verb::User(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let document = &configuration.document;
             let settings = &configuration.settings;
             let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
@@ -187,12 +219,34 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
         }
         Verb::Profile(args) => {
-            let configuration = Configuration::load(&folder).map_err(appliance::all_of)?;
+            let configuration = in_force()?;
             let notes = &mut io::stderr();
             return profile(&args, &configuration, rand::random(), out, notes);
         }
     }
     Ok(0)
+}
+
+/// What the second person of a change does at the machine.
+fn second_person(
+    verb: &Verb,
+    in_force: &Configuration,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    let scene = Scene {
+        state_dir: &in_force.settings.state_dir,
+        zone: &in_force.document.zone,
+    };
+    let terminal = &mut Terminal {
+        input: io::stdin().lock(),
+        questions: io::stderr(),
+    };
+    match verb {
+        Verb::Approve(args) => scene.approve(args, terminal, out),
+        Verb::Acknowledge(args) => scene.acknowledge(args, terminal, out),
+        Verb::Decline(args) => scene.decline(args, terminal, out),
+        _ => Ok(0),
+    }
 }
 
 fn default_folder() -> PathBuf {

@@ -108,6 +108,16 @@ pub enum Broken {
 #[derive(Debug, Clone)]
 pub struct Record {
     path: PathBuf,
+    /// Where its head is kept besides: a chain alone cannot tell that its last
+    /// entries were taken away.
+    head: Option<PathBuf>,
+}
+
+/// The last entry, as it is kept besides the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    number: u64,
+    digest: String,
 }
 
 impl Record {
@@ -116,16 +126,55 @@ impl Record {
     pub fn of_access(state_dir: &Path) -> Self {
         Self {
             path: state_dir.join("record").join("access.jsonl"),
+            head: None,
+        }
+    }
+
+    /// The record of what the policy has been, who wanted it so and who agreed,
+    /// below `state_dir`. Only the resolver adds to it.
+    #[must_use]
+    pub fn of_changes(state_dir: &Path) -> Self {
+        let folder = state_dir.join("changes");
+        Self {
+            path: folder.join("record.jsonl"),
+            head: Some(folder.join("head.json")),
         }
     }
 
     /// Adds a deed, durably.
     pub fn add(&self, deed: Deed, now: Timestamp) -> io::Result<Entry> {
-        self.try_add(deed, now)
+        self.add_judged(deed, now, |_| Ok(()))
+    }
+
+    /// Adds a deed unless `judge` finds that its entry cannot stand there.
+    pub fn add_judged(
+        &self,
+        deed: Deed,
+        now: Timestamp,
+        judge: impl FnOnce(&Entry) -> Result<(), &'static str>,
+    ) -> io::Result<Entry> {
+        self.try_add(Some(deed), now, judge)
+            .and_then(|entry| entry.ok_or_else(|| io::Error::other("nothing was added")))
             .map_err(|error| durable::naming(&self.path, &error))
     }
 
-    fn try_add(&self, deed: Deed, now: Timestamp) -> io::Result<Entry> {
+    /// Puts the word that an entry was torn in the place of one that was being
+    /// written when the power went; a record that ends as it should stays as it is.
+    pub fn mend(&self, now: Timestamp) -> io::Result<()> {
+        if self.length()? == 0 {
+            return Ok(());
+        }
+        self.try_add(None, now, |_| Ok(()))
+            .map(|_| ())
+            .map_err(|error| durable::naming(&self.path, &error))
+    }
+
+    fn try_add(
+        &self,
+        deed: Option<Deed>,
+        now: Timestamp,
+        judge: impl FnOnce(&Entry) -> Result<(), &'static str>,
+    ) -> io::Result<Option<Entry>> {
         if let Some(folder) = self.path.parent() {
             durable::create_folder(folder)?;
         }
@@ -137,20 +186,40 @@ impl Record {
             .open(&self.path)?;
         let mut file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
         let (mut last, torn) = last_entry(&mut file)?;
+        let known = self.known_head()?.map_or(0, |head| head.number);
+        if known > last.as_ref().map_or(0, |last| last.number) {
+            // To go on would hide it.
+            return Err(io::Error::other(format!(
+                "entry {known}, which was the last, is missing"
+            )));
+        }
         let mut lines = Vec::new();
         if torn > 0 {
             // A power cut, or somebody's hand: the entry that was being written
             // was never acknowledged, but that there was one stays to be seen.
-            let length = file.metadata()?.len();
-            file.set_len(length.saturating_sub(torn))?;
             let torn = Deed::new("schoolgate", "entry_torn").about("bytes", torn);
             last = Some(Entry::after(last.as_ref(), torn, now));
             last.as_ref().map_or(Ok(()), |e| e.write(&mut lines))?;
         }
-        let entry = Entry::after(last.as_ref(), deed, now);
-        entry.write(&mut lines)?;
+        let entry = deed.map(|deed| Entry::after(last.as_ref(), deed, now));
+        if let Some(entry) = &entry {
+            judge(entry).map_err(io::Error::other)?;
+            entry.write(&mut lines)?;
+        }
+        if torn > 0 {
+            let length = file.metadata()?.len();
+            file.set_len(length.saturating_sub(torn))?;
+        }
         file.write_all(&lines)?;
         file.sync_all()?;
+        if let (Some(path), Some(last)) = (&self.head, entry.as_ref().or(last.as_ref())) {
+            let head = Head {
+                number: last.number,
+                digest: last.digest.clone(),
+            };
+            let head = serde_json::to_vec(&head).map_err(io::Error::other)?;
+            durable::write(path, &head)?;
+        }
         Ok(entry)
     }
 
@@ -194,16 +263,31 @@ impl Record {
 
     /// Goes through the whole chain; gives its head, none if it is empty.
     pub fn verify(&self) -> Result<Option<Entry>, Broken> {
-        let Some(file) = self.open()? else {
-            return Ok(None);
-        };
+        self.verify_each(|_| Ok(()))
+    }
+
+    /// The same, with each entry that fits given to `judge`, who may find that
+    /// it cannot stand there.
+    pub fn verify_each(
+        &self,
+        mut judge: impl FnMut(&Entry) -> Result<(), &'static str>,
+    ) -> Result<Option<Entry>, Broken> {
+        let known = self.known_head()?;
         let mut last: Option<Entry> = None;
-        for (line, text) in (1..).zip(BufReader::new(file).split(b'\n')) {
-            let text = text?;
+        let mut lines = self.open()?.map(BufReader::new);
+        let mut line = 0;
+        while let Some(text) = lines.as_mut().map(next_line).transpose()?.flatten() {
+            let text = match text.strip_suffix(b"\n") {
+                Some(text) => text,
+                None if known.is_none() => &text,
+                // Still being written, or it is the one that is missing below.
+                None => break,
+            };
+            line += 1;
             let number = last.as_ref().map_or(1, |last| last.number + 1);
             let broken = |why| Broken::Entry { number, line, why };
             let before = last.as_ref().map_or(NOTHING, |last| &last.digest);
-            let Ok(entry) = serde_json::from_slice::<Entry>(&text) else {
+            let Ok(entry) = serde_json::from_slice::<Entry>(text) else {
                 return Err(broken("cannot be read"));
             };
             if entry.number != number {
@@ -219,9 +303,35 @@ impl Record {
             if entry.digest != entry.own_digest() || written != text {
                 return Err(broken("has been altered"));
             }
+            let is_known = |head: &Head| head.number == number && head.digest != entry.digest;
+            if known.as_ref().is_some_and(is_known) {
+                return Err(broken("is not the one that was written here"));
+            }
+            judge(&entry).map_err(broken)?;
             last = Some(entry);
         }
+        let number = last.as_ref().map_or(1, |last| last.number + 1);
+        if known.is_some_and(|head| head.number >= number) {
+            return Err(Broken::Entry {
+                number,
+                line: line + 1,
+                why: "is missing, and so is all behind it",
+            });
+        }
         Ok(last)
+    }
+
+    /// The head as it is kept besides; one that cannot be read was altered.
+    fn known_head(&self) -> io::Result<Option<Head>> {
+        let Some(path) = &self.head else {
+            return Ok(None);
+        };
+        let Some(bytes) = durable::read_if_any(path)? else {
+            return Ok(None);
+        };
+        let head = serde_json::from_slice(&bytes).map_err(io::Error::other);
+        head.map(Some)
+            .map_err(|error| durable::naming(path, &error))
     }
 
     fn open(&self) -> io::Result<Option<File>> {
@@ -261,6 +371,13 @@ impl Entry {
         let text = serde_json::to_vec(&unsigned).unwrap_or_default();
         blake3::hash(&text).to_hex().to_string()
     }
+}
+
+/// The next line with its end, if it has one; none behind the last.
+fn next_line(lines: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    lines.read_until(b'\n', &mut line)?;
+    Ok((!line.is_empty()).then_some(line))
 }
 
 /// The last entry that can be read, and how many bytes of a line without an end

@@ -42,6 +42,7 @@ use crate::mac::Mac;
 use crate::name::Name;
 use crate::policy::group::Ech;
 use crate::settings::Settings;
+use crate::standing;
 use crate::why;
 
 use ask::{A, Asker, REFUSED, SOA, SVCB};
@@ -174,8 +175,9 @@ fn home(args: &SelftestArgs, folder: &Path) -> anyhow::Result<Option<Home>> {
             return Ok(None);
         }
     }
-    let configuration = Configuration::load(folder).map_err(all_of)?;
-    let sources = source::read(folder).map_err(all_of)?;
+    let configuration = standing::configuration(folder).map_err(all_of)?;
+    let sources = &configuration.texts.sources;
+    let sources = source::parse("sources.toml", sources, folder).map_err(all_of)?;
     Ok(Some(Home {
         configuration,
         sources,

@@ -10,8 +10,10 @@
 //! those who claim to be somebody, for the pages and nobody else.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -22,6 +24,9 @@ use crate::querylog::health::Report;
 mod client;
 mod findings;
 pub mod health;
+
+/// How long a page waits for the resolver to say how it fares.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What came of asking the resolver how it fares.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,9 @@ pub struct Status {
     pub policy: Option<PolicyInForce>,
     /// How activations went.
     pub activations: Activations,
+    /// How the record of changes fares.
+    #[serde(default)]
+    pub changes: Changes,
     /// How the query log fares.
     pub log: Report,
     /// How the last look for old days went.
@@ -110,6 +118,22 @@ pub struct Activations {
     pub failures: u64,
     /// Why the last one was refused, if it was; the policy before it serves.
     pub trouble: Option<String>,
+}
+
+/// The record of changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Entries in it.
+    pub entries: u64,
+    /// The digest of the last one: whoever notes it can tell later whether what
+    /// was before it has been altered.
+    pub head: String,
+    /// Proposals that wait for another person.
+    pub waiting: usize,
+    /// Changes that acted at once and that nobody has taken note of.
+    pub unacknowledged: usize,
+    /// Since when the oldest of those acts.
+    pub oldest_unacknowledged: Option<Timestamp>,
 }
 
 /// How the last look for old days of the log went.
@@ -258,12 +282,23 @@ pub fn socket(state_dir: &Path) -> PathBuf {
     state_dir.join("serve").join("socket")
 }
 
+/// One request to the resolver; none if nobody listens.
+pub fn exchange(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Option<Vec<u8>>> {
+    client::ask(socket, method, path, body, patience)
+}
+
 impl Status {
     /// Asks the resolver of `state_dir`. Takes half a second at most, and blocks
     /// for as long.
     #[must_use]
     pub fn read(state_dir: &Path) -> Resolver {
-        match client::ask(&socket(state_dir), "GET", "/status", b"") {
+        match exchange(&socket(state_dir), "GET", "/status", b"", PATIENCE) {
             Ok(Some(body)) => match serde_json::from_slice(&body) {
                 Ok(status) => Resolver::Answers(Box::new(status)),
                 Err(error) => Resolver::Silent(format!(

@@ -19,9 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::appliance::all_of;
 use crate::appliance::private_ca::PrivateCa;
-use crate::configuration::Configuration;
 use crate::lists::durable;
 use crate::settings::Settings;
+use crate::standing;
 
 /// A question for bets.example, as RFC 8484 has it in an address.
 const BETS: &str = "AAABAAABAAAAAAAABGJldHMHZXhhbXBsZQAAAQAB";
@@ -35,7 +35,7 @@ pub fn up(config: Option<&Path>, out: &mut impl Write) -> anyhow::Result<u8> {
         Some(folder) => folder.to_owned(),
         None => demo()?,
     };
-    let configuration = Configuration::load(&folder).map_err(all_of)?;
+    let configuration = standing::configuration(&folder).map_err(all_of)?;
     writeln!(out, "Configuration: {}", folder.display())?;
     writeln!(
         out,

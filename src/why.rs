@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::appliance;
-use crate::changes::activation::last_record;
+use crate::changes::kept;
 use crate::configuration::Configuration;
 use crate::devices::find::find;
 use crate::devices::identify::identify;
@@ -115,7 +115,7 @@ pub fn why(
 /// The policy that the folder's files make with the lists in force.
 pub fn standing_policy(configuration: &Configuration) -> anyhow::Result<Policy> {
     let state_dir = &configuration.settings.state_dir;
-    let last = last_record(state_dir)?;
+    let last = kept::last(state_dir)?;
     let live = Live {
         number: last.map_or(0, |record| record.number),
         not_before: load::put_in_force(state_dir),

@@ -34,7 +34,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 fn said(folder: &Path) -> (String, u8) {
     let mut out = Vec::new();
     let lists = demo_lists::load(&root().join("tests/decisions/demo.lists"));
-    let code = check(folder, |_| Some(lists), &mut out).unwrap();
+    let code = check(folder, |_| Some(lists), |_| Vec::new(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     (text.replace(&folder.display().to_string(), "DIR"), code)
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod block_page;
 pub(crate) mod browser;
+mod changes;
 pub(crate) mod client;
 mod health;
 mod looks;
@@ -16,4 +17,5 @@ pub(crate) mod seed;
 mod server;
 mod set_up;
 mod sign_in;
+mod tour;
 mod walk;

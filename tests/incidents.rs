@@ -199,7 +199,7 @@ fn a_listing_is_what_a_dull_one_is() {
         prop_assert_eq!(&listed(&book, &everything, size), &dull);
         for wanted in wanted {
             let mut expected = dull.clone();
-            expected.retain(|incident| wanted.wants(incident, book.hours()));
+            expected.retain(|incident| wanted.wants(incident, &book.hours()));
             prop_assert_eq!(listed(&book, &wanted, size), expected, "{:?}", wanted);
         }
     });
@@ -319,6 +319,45 @@ fn a_damaged_day_costs_that_day() {
     fs::rename(&spoilt, spoilt.with_extension("db.damaged")).unwrap();
     let listing = book.incidents(&Wanted::default(), Page::first(10));
     assert_eq!((listing.incidents.len(), listing.damaged.len()), (2, 1));
+}
+
+/// Also the numbers that were kept of a day that is over.
+#[test]
+fn a_book_goes_by_the_hours_it_was_last_told() {
+    let mut bench = Bench::new();
+    // A Saturday noon, and another one that ends its day.
+    let mut next = blocked("www.bets.example");
+    next.at = later(7 * 86_400);
+    bench.write(&[blocked("www.bets.example")]);
+    bench.write(&[next]);
+    let book = book(&bench);
+    let in_hours = Wanted {
+        school_hours: Some(true),
+        ..Wanted::default()
+    };
+    let look = |counts: [usize; 2]| {
+        while book.tend() {}
+        let digest = book.digest(date_of(noon())).unwrap();
+        let kept = digest.cells.iter().filter(|cell| cell.school_hours);
+        let listed = listed(&book, &in_hours, 10);
+        assert_eq!([listed.len(), kept.count()], counts);
+    };
+    look([0, 0]);
+    assert!(bench.state.path().join("incidents/digests.db").exists());
+    let policy = |zone: &str| {
+        let text = format!(
+            "school = \"A\"\ntimezone = \"{zone}\"\nunknown = \"guest\"\n\
+             [timetables.school_hours]\ndays = [\"sat\"]\nfrom = \"11:30\"\nto = \"12:30\"\n\
+             outside_terms = true\n"
+        );
+        PolicyDocument::read("policy.toml", &text).0
+    };
+    book.go_by(&policy("Europe/London"));
+    look([2, 1]);
+    // The days are those of the zone that the log was begun in.
+    book.go_by(&policy("Europe/Athens"));
+    look([2, 1]);
+    assert_eq!(*book.zone(), london());
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod architecture;
+mod changes;
 mod configuration;
 mod dashboard;
 mod decisions;
@@ -17,12 +18,14 @@ mod deploy;
 mod devices;
 mod difference;
 mod encrypted;
+mod hostile_pages;
 mod incidents;
 mod lists;
 mod packets;
 mod privacy;
 mod profile;
 mod querylog;
+mod rehearsal;
 mod reports;
 mod serve;
 mod settings;

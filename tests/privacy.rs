@@ -81,11 +81,15 @@ fn varied_traffic(school: &School) {
         .folder
         .put("policy.toml", &POLICY.replace("\"games\"", "\"gaems\""));
     school.server.signal(Signal::SIGHUP);
-    eventually("a failed reload", || {
-        (school.metric("schoolgate_policy_reload_failed ") > 0.5).then_some(())
+    eventually("the word that it is not in force", || {
+        school.stderr().contains("schoolgate propose").then_some(())
     });
+    assert!(school.folder.propose().is_err());
+    let stricter = POLICY.replace("\"games\"", "\"games\", \"adverts\"");
+    school.folder.put("policy.toml", &stricter);
+    school.folder.put_in_force();
     school.folder.put("policy.toml", POLICY);
-    school.server.signal(Signal::SIGHUP);
+    school.folder.put_in_force();
     school
         .folder
         .put("gambling.txt", "bets.example\nother.example\n");

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::dashboard::seed::{self, Log};
 use crate::serve::school::Folder;
 
+mod asking;
 mod bundles;
 mod erasing;
 mod holding;

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod agreed;
 pub(crate) mod namespaces;
 pub(crate) mod peer;
 pub(crate) mod school;

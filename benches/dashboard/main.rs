@@ -34,6 +34,7 @@ mod names;
 #[path = "../side_by_side/random.rs"]
 #[expect(dead_code, reason = "this bench needs a part of it")]
 mod random;
+#[expect(dead_code, reason = "this bench needs a part of it")]
 mod school;
 
 use measure::{Asker, Measured, memory};

@@ -10,6 +10,7 @@
 //! Everything goes through the recorder and the writer that the resolver has,
 //! so that the files are what they would be.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -128,6 +129,36 @@ impl School {
             popular_adverts: Zipf::over(ADVERTS),
             sites,
         }
+    }
+
+    /// `devices.csv`.
+    pub(crate) fn inventory(&self) -> String {
+        let header = "id,name,mac,ip,group,owner,kind\n".to_owned();
+        let row = |device: &Device| {
+            let Device {
+                id,
+                name,
+                mac,
+                group,
+                ..
+            } = device;
+            format!("{id},{name},{mac},,{group},,\n")
+        };
+        header + &self.devices.iter().map(row).collect::<String>()
+    }
+
+    /// The names that lists have, by category.
+    pub(crate) fn listed(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let sites = self.sites.iter();
+        let sites = sites.filter_map(|(name, category)| Some(((*category)?, name)));
+        let grave = self.grave.iter().map(|(name, category)| (*category, name));
+        let mut all: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+        for (category, name) in sites.chain(grave) {
+            all.entry(category.id()).or_default().push(name);
+        }
+        let adverts = self.adverts.iter().map(String::as_str);
+        all.entry("adverts").or_default().extend(adverts);
+        all
     }
 
     /// Writes `rows` look-ups, about, of the days `first` to `last`.

@@ -12,11 +12,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use flate2::read::MultiGzDecoder;
+use schoolgate::lists::admit::MustResolve;
 use schoolgate::lists::fetch::text;
 use schoolgate::lists::lookup::Scope;
 use schoolgate::lists::names::readable;
 use schoolgate::lists::parse::parse;
-use schoolgate::lists::refresh::must_resolve;
 use schoolgate::lists::source::{self, Origin};
 
 use crate::random::Random;
@@ -48,7 +48,7 @@ impl Names {
             anyhow::anyhow!(all.join("\n"))
         };
         let specs = source::read(config).map_err(complaints)?;
-        let must_resolve = must_resolve(config).map_err(complaints)?;
+        let must_resolve = MustResolve::of_school(config).map_err(complaints)?;
         let (mut listed, mut subtree) = (HashSet::new(), None);
         let mut categories: Vec<&str> = Vec::new();
         for spec in &specs {

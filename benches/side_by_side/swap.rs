@@ -2,16 +2,14 @@
 //!
 //! Both generations are compiled beforehand, and the swap puts the pointer from
 //! one to the other as `refresh` does at its end: what is shown is the server's
-//! part, loading and taking up. Every other swap is a changed policy and a
-//! SIGHUP. The load is at 60 % of what the server took just before.
+//! part, loading and taking up. Every other swap is a changed policy that is
+//! proposed and acts at once. The load is at 60 % of what the server took just before.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use nix::sys::signal::Signal;
 
 use crate::ground::{Ground, Started};
 use crate::load::{self, Outcome};
@@ -111,7 +109,6 @@ fn under_load(
                 swap(
                     &ground.school,
                     ground.questions.names().categories.as_slice(),
-                    started,
                     generations,
                     &over,
                 )
@@ -131,7 +128,6 @@ fn under_load(
 fn swap(
     school: &School,
     categories: &[&str],
-    started: &Started,
     generations: &[String; 2],
     over: &AtomicBool,
 ) -> anyhow::Result<()> {
@@ -148,7 +144,7 @@ fn swap(
             school.put_in_force(&generations[pair % 2])?;
         } else {
             school.put_policy(categories, &format!("swap {pair}"))?;
-            started.running.signal(Signal::SIGHUP)?;
+            school.propose()?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde::Serialize;
 
-use crate::querylog::log::WITHHELD;
+use crate::querylog::told::WITHHELD;
 
 use super::store::{self, StoreError};
 

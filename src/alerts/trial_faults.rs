@@ -1,7 +1,13 @@
 //! What goes wrong around the alerts, and must neither hush nor lose one: a
 //! clock that runs ahead, holds, a log that cannot be read, a flood.
 
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
 use super::*;
+use crate::alerts::watch::{self, Watch, WatchError, Watcher};
 
 const YEAR: i64 = 365 * 1440;
 
@@ -27,6 +33,78 @@ fn a_clock_that_nobody_vouches_for_throws_nothing_away() {
     let trusted =
         school.with_desk(|tx, desk| watcher.look(tx, desk, [].into_iter(), at(0)).unwrap());
     assert!(!trusted);
+}
+
+/// All that the watching thread does at such a moment; and what it does when it
+/// starts again, which it begins where it says that it has watched up to.
+#[test]
+fn a_clock_that_nobody_vouches_for_deletes_no_alert_and_hushes_none_after_a_restart() {
+    let mut school = School::new("");
+    let pupils = watch::School::new(school.settings.clone(), school.document.clone());
+    // Files have the time of the machine's clock.
+    let now = Timestamp::now();
+    let soon = now + SignedDuration::from_mins(1);
+    let mut watcher = Watcher::begin(&pupils, &mut school.db, now).unwrap();
+    school.asks(now, "ipad-1", "hurt.example", "self_harm");
+    let ahead = now + SignedDuration::from_mins(2 * YEAR);
+    for moment in [now, ahead] {
+        assert!(!watcher.step(&pupils, &mut school.db, moment).unwrap());
+    }
+    let hits = "SELECT count(*) FROM alerts WHERE kind = 'hit'";
+    assert_eq!(school.number(hits), 1);
+    drop(watcher);
+    school.restart();
+    // Meanwhile nobody watches.
+    school.asks(soon, "ipad-2", "hurt.example", "self_harm");
+    let mut watcher = Watcher::begin(&pupils, &mut school.db, ahead).unwrap();
+    for moment in [ahead, soon] {
+        watcher.step(&pupils, &mut school.db, moment).unwrap();
+        assert_eq!(school.number(hits), 2);
+    }
+    // The resolver, too, says that it is years later: then they are old.
+    let later = ahead + SignedDuration::from_mins(YEAR);
+    let resolver = vouches_for(school.state.path(), later);
+    watcher.step(&pupils, &mut school.db, later).unwrap();
+    assert_eq!(school.number(hits), 0);
+    resolver.join().unwrap();
+}
+
+/// A resolver that is well, asked once.
+fn vouches_for(state_dir: &std::path::Path, now: Timestamp) -> std::thread::JoinHandle<()> {
+    let status = serde_json::json!({
+        "version": "1", "started": now, "time": now, "clock_is_trusted": true,
+        "policy": null, "activations": crate::status::Activations::default(),
+        "log": crate::querylog::health::Report::default(),
+        "retention": crate::status::Retention::default(), "upstreams": [],
+        "cache": crate::status::Cache::default(), "connections": [], "failed_handshakes": 0,
+        "certificate": null, "leases": [], "suspects": [], "missing_safe_modes": [],
+        "disk": null, "totals": crate::status::Totals::default(),
+        "rates": crate::status::Rates::default()
+    });
+    let socket = crate::status::socket(state_dir);
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut question = [0; 1000];
+        assert_ne!(client.read(&mut question).unwrap(), 0);
+        write!(client, "HTTP/1.1 200 OK\r\n\r\n{status}").unwrap();
+    })
+}
+
+/// The lock is its owner's alone, and whoever is second may have it afterwards.
+#[test]
+fn one_process_watches_a_folder_and_then_another_may() {
+    let school = School::new("");
+    let pupils = watch::School::new(school.settings.clone(), school.document.clone());
+    let pupils = Arc::new(pupils);
+    let first = Watch::start(&pupils).unwrap();
+    let lock = school.state.path().join("alerts.lock");
+    let mode = std::fs::metadata(lock).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(matches!(Watch::start(&pupils), Err(WatchError::Taken)));
+    drop(first);
+    assert!(Watch::start(&pupils).is_ok());
 }
 
 #[test]

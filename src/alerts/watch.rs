@@ -21,8 +21,7 @@ use super::follow::Follower;
 use super::outbox::Channel;
 use super::post::{self, Stop};
 use super::store::{self, StoreError};
-use super::{appliance, digest, drop, rules};
-use crate::changes::activation::last_record;
+use super::{appliance, changes, digest, drop, rules};
 use crate::changes::kept;
 use crate::lists::category::{Category, CategorySet};
 use crate::lists::durable;
@@ -85,7 +84,7 @@ impl School {
     /// that cannot be read leaves the old one.
     fn read_again(&self, known: &mut String) {
         let state_dir = &self.settings.state_dir;
-        let Ok(Some(record)) = last_record(state_dir) else {
+        let Ok(Some(record)) = kept::last(state_dir) else {
             return;
         };
         if record.policy == *known {
@@ -203,13 +202,14 @@ fn run(school: &School, db: &mut Connection, stop: &Stop) {
 }
 
 /// What the watching thread keeps in mind.
-struct Watcher {
+pub(super) struct Watcher {
     follower: Follower,
     told: CategorySet,
     /// The hash of the policy.
     policy: String,
     slowly: Option<Timestamp>,
     appliance: appliance::Watcher,
+    changes: changes::Watcher,
 }
 
 impl Watcher {
@@ -226,7 +226,11 @@ impl Watcher {
         Ok(watcher.insert(started))
     }
 
-    fn begin(school: &School, db: &mut Connection, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn begin(
+        school: &School,
+        db: &mut Connection,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let folder = school.settings.state_dir.join("querylog");
         let (follower, first) = Follower::begin(&folder, db, now)?;
         if let Some(since) = first {
@@ -238,6 +242,7 @@ impl Watcher {
             store::set_note(db, TOLD, &ids(told))?;
         }
         let appliance = appliance::Watcher::begin(&school.settings.state_dir, db)?;
+        let changes = changes::Watcher::begin(&school.settings.state_dir, db)?;
         Ok(Self {
             follower,
             told: before.map_or(told, |before| {
@@ -246,11 +251,12 @@ impl Watcher {
             policy: String::new(),
             slowly: None,
             appliance,
+            changes,
         })
     }
 
     /// Looks once; says whether there is more to look at.
-    fn step(
+    pub(super) fn step(
         &mut self,
         school: &School,
         db: &mut Connection,
@@ -282,6 +288,7 @@ impl Watcher {
             self.told = told;
         }
         self.appliance.look_at_the_record(db, &desk, now)?;
+        self.changes.look(db, &desk, now)?;
         if slowly {
             self.slowly = Some(now);
             self.slow_step(db, &desk, &document, now)?;
@@ -305,6 +312,8 @@ impl Watcher {
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
+        self.changes
+            .remind(&tx, desk, document.acknowledge_days, now)?;
         digest::send_if_due(&tx, desk, now)?;
         if trusted {
             Follower::tidy(&tx, today, now)?;

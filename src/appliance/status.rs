@@ -1,4 +1,5 @@
-//! How we fare, told over a Unix socket to other processes of this account.
+//! How we fare, told over a Unix socket to other processes of this account, and
+//! where they ask for changes.
 //!
 //! The socket is in a folder that nobody else may enter, next to a lock that is
 //! held for as long as the process lives: two resolvers that write one log and
@@ -11,24 +12,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, bail};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::statvfs::statvfs;
 use tokio::net::UnixListener;
 
+use super::change;
 use super::rates::Rates;
 use super::tick::Shared;
+use crate::changes::ask;
+use crate::changes::control::Control;
 use crate::devices::hidden;
 use crate::dns::worker::Clock;
 use crate::lists::durable;
 use crate::metrics::upstream::UpstreamCounters;
 use crate::metrics::{Counter, Counters, Transport};
 use crate::status::{
-    Activations, Cache, Certificate, Connections, Disk, PolicyInForce, Status, Suspect, Suspicion,
-    Totals, Upstream, socket,
+    Activations, Cache, Certificate, Changes, Connections, Disk, PolicyInForce, Status, Suspect,
+    Suspicion, Totals, Upstream, socket,
 };
 
 /// Failures in a row after which a server is no longer told to be up.
@@ -120,41 +124,49 @@ struct Told {
 
 /// Answers for ever.
 async fn answer(listener: UnixListener, told: Arc<Told>) {
+    let changes = axum::Router::new()
+        .route(ask::PATH, post(change::change))
+        .layer(DefaultBodyLimit::max(change::MOST_BYTES))
+        .with_state(Arc::clone(&told.shared.control));
     let routes = axum::Router::new()
         .route("/status", get(status))
-        .with_state(told);
+        .with_state(told)
+        .merge(changes);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the pages can no longer ask how the resolver fares");
     }
 }
 
 async fn status(State(told): State<Arc<Told>>) -> impl IntoResponse {
-    let status = told.status(Timestamp::now());
-    // Words and numbers: it cannot fail.
-    let text = serde_json::to_string(&status).unwrap_or_default();
+    // It waits for a change that is being made; streams must not.
+    let asked = tokio::task::spawn_blocking(move || {
+        // Words and numbers: it cannot fail.
+        serde_json::to_string(&told.status(Timestamp::now())).unwrap_or_default()
+    });
+    let text = asked.await.unwrap_or_default();
     ([(CONTENT_TYPE, "application/json")], text)
 }
 
 impl Told {
     fn status(&self, now: Timestamp) -> Status {
         let shared = &self.shared;
-        let (policy, activations, clock_is_trusted) = {
-            let activation = shared.activation.lock();
-            let activation = activation.unwrap_or_else(PoisonError::into_inner);
-            let policy = activation.policy();
+        let (policy, activations, changes, clock_is_trusted) = {
+            let control = shared.control.lock();
+            let control = control.unwrap_or_else(PoisonError::into_inner);
+            let policy = control.policy();
             let in_force = policy.as_ref().map(|policy| PolicyInForce {
                 number: policy.number,
-                activated: activation.record().map(|record| record.time),
+                activated: control.activated().map(|record| record.time),
                 lists: policy.lists.generation.as_ref().to_owned(),
                 lists_since: policy.not_before,
                 names: policy.lists.len(),
             });
             let activations = Activations {
-                failures: activation.failures,
-                trouble: activation.trouble.clone(),
+                failures: control.failures,
+                trouble: control.trouble.clone(),
             };
             let trusted = policy.is_some_and(|policy| policy.at(now).is_trusted());
-            (in_force, activations, trusted)
+            (in_force, activations, changes(&control), trusted)
         };
         let found = shared.findings.lock();
         let found = found.unwrap_or_else(PoisonError::into_inner).clone();
@@ -167,6 +179,7 @@ impl Told {
             clock_is_trusted,
             policy,
             activations,
+            changes,
             log: shared.log.report(),
             retention: found.retention,
             upstreams: self.upstreams(now),
@@ -269,6 +282,19 @@ impl Told {
         };
         let labels = self.shared.labels_of_upstreams.iter();
         labels.enumerate().map(upstream).collect()
+    }
+}
+
+/// How the record of changes fares.
+pub(super) fn changes(control: &Control) -> Changes {
+    let ledger = control.ledger();
+    let unacknowledged = ledger.unacknowledged.values();
+    Changes {
+        entries: ledger.head.as_ref().map_or(0, |head| head.number),
+        head: (ledger.head.as_ref()).map_or(String::new(), |head| head.digest.clone()),
+        waiting: ledger.waiting.len(),
+        unacknowledged: ledger.unacknowledged.len(),
+        oldest_unacknowledged: unacknowledged.map(|it| it.time).min(),
     }
 }
 

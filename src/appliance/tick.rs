@@ -17,9 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
 use super::certificate::{Keeper, Status};
-use super::give_way;
 use super::probe::{Missing, Probe};
-use crate::changes::activation::{Activation, Cause, Refused};
+use super::status::changes;
+use super::{change, give_way};
+use crate::changes::activation::{Cause, Refused};
+use crate::changes::control::Control;
 use crate::devices::leases::Leases;
 use crate::devices::leases::watch::{self, Watcher};
 use crate::dns::mailbox::Mailbox;
@@ -43,7 +45,7 @@ const RETENTION: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is seen to every second.
 pub(super) struct Housekeeping {
-    activation: Arc<Mutex<Activation>>,
+    control: Arc<Mutex<Control>>,
     watcher: Watcher,
     leases: Arc<ArcSwap<Leases>>,
     findings: Arc<Mutex<Findings>>,
@@ -72,7 +74,7 @@ pub(super) struct Findings {
 
 /// What the page of numbers and the status are made of.
 pub(super) struct Shared {
-    pub(super) activation: Arc<Mutex<Activation>>,
+    pub(super) control: Arc<Mutex<Control>>,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) labels: Arc<GroupLabels>,
     pub(super) log: Arc<Health>,
@@ -90,14 +92,14 @@ pub(super) struct Shared {
 impl Housekeeping {
     pub(super) fn new(
         settings: &Settings,
-        activation: Activation,
+        control: Control,
         leases: &Arc<ArcSwap<Leases>>,
         desk: &Arc<Desk>,
         zone: TimeZone,
         certificate: Option<Keeper>,
     ) -> Self {
         let started = Timestamp::now();
-        let policy = activation.policy();
+        let policy = control.policy();
         let probe = Probe::new(zone.clone(), started, policy.as_deref());
         let findings = Findings {
             retention: Retention {
@@ -108,7 +110,7 @@ impl Housekeeping {
         };
         let mut house = Self {
             watcher: Watcher::new(settings.clients.leases.clone()),
-            activation: Arc::new(Mutex::new(activation)),
+            control: Arc::new(Mutex::new(control)),
             leases: Arc::clone(leases),
             findings: Arc::new(Mutex::new(findings)),
             desk: Arc::clone(desk),
@@ -139,7 +141,7 @@ impl Housekeeping {
         (upstreams, labels_of_upstreams): (States, Vec<String>),
     ) -> Arc<Shared> {
         Arc::new(Shared {
-            activation: Arc::clone(&self.activation),
+            control: Arc::clone(&self.control),
             counters,
             labels,
             log,
@@ -195,10 +197,10 @@ impl Housekeeping {
             self.reload(Cause::Lists);
         }
         let policy = {
-            let activation = self.activation.lock();
-            let mut activation = activation.unwrap_or_else(PoisonError::into_inner);
-            activation.tidy();
-            activation.policy()
+            let control = self.control.lock();
+            let mut control = control.unwrap_or_else(PoisonError::into_inner);
+            control.tidy();
+            control.policy()
         };
         if let (Some(policy), Some(mailbox)) = (policy, &self.mailbox) {
             self.probe.tick(&policy, mailbox, now);
@@ -220,11 +222,8 @@ impl Housekeeping {
 
     /// Builds and activates the policy anew; what cannot be leaves the old one.
     fn reload(&mut self, cause: Cause) {
-        let mut activation = self
-            .activation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match activation.activate(cause, Timestamp::now()) {
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        match control.renew(cause, Timestamp::now()) {
             Ok(record) => {
                 tracing::info!(
                     policy = record.number,
@@ -241,6 +240,9 @@ impl Housekeeping {
             }
             Err(Refused::Lists(why @ LoadError::None(_))) => tracing::warn!(%why),
             Err(refused) => tracing::error!(%refused, ?cause, "refused; the old policy serves on"),
+        }
+        if cause == Cause::Reload {
+            change::tell_edited(&control);
         }
     }
 
@@ -288,11 +290,8 @@ impl Housekeeping {
 
     /// By a wrong clock every day of the log may look old.
     fn clock_is_trusted(&self, now: Timestamp) -> bool {
-        let activation = self
-            .activation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        activation
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        control
             .policy()
             .is_some_and(|policy| policy.at(now).is_trusted())
     }
@@ -342,7 +341,10 @@ fn unreadable(files: &[LeaseFile]) -> usize {
 /// Serves `/metrics` for ever.
 pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
     let page = async |Extract(shared): Extract<Arc<Shared>>| {
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared.page())
+        // It waits for a change that is being made; streams must not.
+        let page = tokio::task::spawn_blocking(move || shared.page()).await;
+        let page = page.unwrap_or_default();
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
     };
     let routes = axum::Router::new()
         .route("/metrics", get(page))
@@ -354,11 +356,8 @@ pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
 
 impl Shared {
     fn page(&self) -> String {
-        let activation = self
-            .activation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let policy = activation.policy();
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = control.policy();
         let now = Timestamp::now();
         let hidden = self
             .desk
@@ -371,12 +370,14 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let state = State {
+            now,
             started: self.started,
             policy: policy.as_ref().map(|policy| policy.number),
             names: policy.as_ref().map_or(0, |policy| policy.lists.len()),
             lists_compiled: policy.as_ref().map(|policy| policy.not_before),
-            failed_activations: activation.failures,
-            activation_failed: activation.trouble.is_some(),
+            failed_activations: control.failures,
+            activation_failed: control.trouble.is_some(),
+            changes: changes(&control),
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: unreadable(&findings.leases),

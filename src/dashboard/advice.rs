@@ -23,7 +23,7 @@ pub(super) fn mandatory() -> Markup {
             ol {
                 li { "If a child may be in danger now, call 999." }
                 li { "Tell the headteacher and follow the school's child protection policy." }
-                li { "Keep the device as it is and out of use, and place a hold on this day of the log, so that it is kept." }
+                li { "Keep the device as it is and out of use, and " a href="/holds" { "place a hold" } " on this day of the log, so that it is kept." }
                 li { "Report it to the police on 101, or to their liaison officer. For terrorist content there is \
                       the Anti-Terrorist Hotline, 0800 789 321." }
                 li { "The Internet Watch Foundation takes reports of child sexual abuse images at report.iwf.org.uk; \

@@ -68,14 +68,14 @@ pub(super) async fn list(
             }
         }
         p class="actions" {
-            @if all { a class="button" href="/alerts" { "Only those not acknowledged" } }
-            @else { a class="button" href="/alerts?show=all" { "All alerts" } }
+            @if all { a class="button second" href="/alerts" { "Only those not acknowledged" } }
+            @else { a class="button second" href="/alerts?show=all" { "All alerts" } }
             @if super::routes::may_read(visitor.person.role, "/alerts/channels") {
-                a href="/alerts/channels" { "How alerts leave" }
+                a href="/alerts/channels" { "How alerts are sent" }
             }
         }
         @if alerts.is_empty() {
-            p { @if all { "There has been no alert." } @else { "There is nothing to see to." } }
+            p { @if all { "There has been no alert." } @else { "Nothing is waiting for you." } }
         } @else {
             (table(&visitor, &alerts, zone))
         }
@@ -181,8 +181,8 @@ pub(super) async fn one(
     }
     rows.push(("First", shown::time(alert.first, zone)));
     if alert.kind.is_of_a_device() {
-        rows.push(("Last so far", shown::time(alert.last, zone)));
-        rows.push(("Look-ups so far", html! { (alert.count) }));
+        rows.push(("Latest", shown::time(alert.last, zone)));
+        rows.push(("Look-ups", html! { (alert.count) }));
         rows.push(("Outcome", html! { (outcome(alert)) }));
     }
     rows.push(("Acknowledged", acknowledged(&visitor, &raised, zone)));
@@ -203,9 +203,9 @@ pub(super) async fn one(
             @if alert.kind.is_of_a_device() {
                 a class="button" href={ "/incidents/" (at) } { "Read the incident" }
             } @else if super::routes::may_read(visitor.person.role, "/health") {
-                a class="button" href="/health" { "How the filter fares" }
+                a class="button" href="/health" { "How the filter is doing" }
             }
-            a href="/alerts" { "All that is to be seen to" }
+            a href="/alerts" { "All alerts that are waiting" }
         }
     };
     Ok(page_below(&visitor, "Alerts", &alert.title, &body))

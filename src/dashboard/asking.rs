@@ -264,7 +264,7 @@ pub(super) fn form(app: &App, sent: &Sent, from: &Sender) -> Shown {
                 textarea id="why" name="why" rows="4" required maxlength=(LONGEST_TEXT) { (sent.why) }
             }
             @if let Some(visitor) = &from.visitor {
-                p { "Asked by " (shown::words(&visitor.person.name)) }
+                p { span { "Asked by " (shown::words(&visitor.person.name)) } }
             } @else {
                 p {
                     label for="who" { "Your name (may be left empty)" }

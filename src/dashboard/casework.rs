@@ -89,7 +89,7 @@ pub(super) async fn assign(
     if let Some(to) = to.clone() {
         let readers = app.blocking(readers).await??;
         if !readers.iter().any(|reader| reader.person.account == to) {
-            let why = "Only a safeguarding lead or a head with an account can go on with it.";
+            let why = "Only a safeguarding lead or a head with an account can deal with it.";
             return Err(Problem::Bad(why.to_owned()));
         }
     }
@@ -146,7 +146,7 @@ pub(super) fn said(asked: &Asked) -> Markup {
 /// The whole of it for one incident.
 pub(super) fn show(app: &App, visitor: &Visitor, incident: &Incident, case: &Case) -> Markup {
     let path = |what: &str| format!("/incidents/{}/{what}", incident.first.as_microsecond());
-    let zone = &app.book.hours().zone;
+    let zone = app.book.zone();
     html! {
         @match case.reviewed() {
             Some((who, when)) => {
@@ -195,16 +195,16 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
             (csrf(visitor))
             p {
                 @match case.assigned() {
-                    Some(who) => { "With " (shown::words(who)) ". " }
-                    None => { "With nobody in particular. " }
+                    Some(who) => { (shown::words(who)) " is dealing with it. " }
+                    None => { "Nobody is dealing with it yet. " }
                 }
             }
             div class="actions" {
                 @if case.assigned() != Some(me) {
-                    button class="second" name="to" value=(me) { "I go on with it" }
+                    button class="second" name="to" value=(me) { "I will deal with it" }
                 }
                 @if case.assigned().is_some() {
-                    button class="second" name="to" value="" { "With nobody any more" }
+                    button class="second" name="to" value="" { "Leave it to nobody" }
                 }
             }
         }
@@ -212,7 +212,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
             form class="stack" method="post" action=(path) {
                 (csrf(visitor))
                 p {
-                    label for="to" { "Give it to" }
+                    label for="to" { "Hand it over to" }
                     select id="to" name="to" {
                         @for other in &others {
                             option value=(other.person.account) {
@@ -221,7 +221,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
                         }
                     }
                 }
-                button class="second" { "Give" }
+                button class="second" { "Hand over" }
             }
         }
     }
@@ -230,13 +230,13 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
 fn written(entry: &Entry, app: &App) -> Markup {
     html! {
         li {
-            p class="small muted" { (shown::time(entry.time, &app.book.hours().zone)) ", " (shown::words(&entry.who)) }
+            p class="small muted" { (shown::time(entry.time, app.book.zone())) ", " (shown::words(&entry.who)) }
             @match &entry.word {
                 Word::Note(text) => { blockquote dir="auto" class="name" { (text) } }
                 Word::Reviewed => { p { "Reviewed." } }
                 Word::Reopened => { p { "Opened again." } }
-                Word::Assigned(Some(to)) => { p { "Given to " (shown::words(to)) "." } }
-                Word::Assigned(None) => { p { "Given to nobody any more." } }
+                Word::Assigned(Some(to)) => { p { "Handed over to " (shown::words(to)) "." } }
+                Word::Assigned(None) => { p { "Left to nobody." } }
             }
         }
     }

@@ -71,14 +71,14 @@ async fn body(
         @if let Some((channel, trial)) = tried { (said(channel, trial)) }
         @if states.is_empty() {
             p class="notice warn" {
-                "Alerts do not leave this machine: neither e-mail, webhook nor syslog is set up \
-                 in schoolgate.toml. They are only on the page of alerts."
+                "Nobody is told of alerts by e-mail: they are only on the page Alerts. The technician \
+                 sets up e-mail, a webhook or syslog in schoolgate.toml."
             }
         }
         @for state in &states { (one(visitor, state, zone)) }
         p class="muted" {
-            "Whom alerts go to is the school's: [alerts] in policy.toml. What cannot be sent is \
-             kept and sent later, for a fortnight."
+            "Who is told of what stands under [alerts] in policy.toml. What cannot be sent at once is \
+             tried again for a fortnight."
         }
     })
 }

@@ -54,7 +54,9 @@ pub(super) async fn device(
     };
     let (day, cases) = app.blocking(look).await??;
     let body = body(&app, &id, &day, &cases, today);
-    let called = called(&day).unwrap_or(&id);
+    // On a day of which nothing was written it has its name all the same.
+    let listed = listed_name(&app, &id);
+    let called = called(&day).or(listed.as_deref()).unwrap_or(&id);
     let title = shown::title(called);
     Ok(page_below(&visitor, "Devices", &title, &body))
 }
@@ -77,6 +79,15 @@ fn called(day: &DeviceDay) -> Option<&str> {
         .find_map(|incident| incident.device_name.as_deref())
 }
 
+/// What the school's list calls it.
+fn listed_name(app: &App, id: &str) -> Option<String> {
+    let name = app.with_inventory(|devices| {
+        let device = devices.device(devices.by_id(id)?)?;
+        Some(device.name.clone())
+    });
+    name.filter(|name| !name.is_empty())
+}
+
 fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Markup {
     let hours = app.book.hours();
     let (shown, cases): (Vec<Incident>, Vec<Case>) = day
@@ -97,7 +108,7 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         @if shown.is_empty() {
             p { "There are none." }
         } @else {
-            (list(&shown, &cases, hours))
+            (list(&shown, &cases, &hours))
         }
         h2 { "All look-ups on " (in_words(day.date)) }
         @if day.cut {
@@ -106,7 +117,7 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         @if day.rows.is_empty() {
             p { "There are none that were written down." }
         } @else {
-            (lookups::table(&day.rows, hours, false))
+            (lookups::table(&day.rows, &hours, false))
         }
         @if let Some(next) = day.next {
             p class="actions" {

@@ -72,7 +72,7 @@ fn look(app: &App, now: Timestamp) -> Seen {
     if unread.count() > 0 {
         trouble.push("A file of the DHCP server cannot be read; names may be missing.".to_owned());
     }
-    let today = now.to_zoned(app.book.hours().zone.clone()).start_of_day();
+    let today = now.to_zoned(app.book.zone().clone()).start_of_day();
     let today = today.map_or(now, |midnight| midnight.timestamp());
     let Clients { clients, damaged } = app.book.clients(today);
     if !damaged.is_empty() {
@@ -181,7 +181,11 @@ fn list(all: &[Known], asked: &Asked, may_read_rows: bool, now: Timestamp) -> Ma
     html! {
         p {
             (several(wanted.len() as u64, "device", "devices")) " of " (number(all.len() as u64))
-            "; " (number(unknown as u64)) " are not on the school's list."
+            @match unknown {
+                0 => { ". Every one is on the school's list." }
+                1 => { ". 1 is not on the school's list." }
+                many => { ". " (number(many as u64)) " are not on the school's list." }
+            }
         }
         @if shown.is_empty() {
             p { "There are none." }

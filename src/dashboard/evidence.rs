@@ -65,22 +65,22 @@ pub(super) async fn form(
                 label for="why" { "Why" }
                 textarea id="why" name="why" rows="3" maxlength="1000" required
                     aria-describedby="why-note" {}
-                span class="muted" id="why-note" { "Stays in the record and stands in the file." }
+                span class="muted" id="why-note" { "Kept in the record, and written in the file." }
             }
             p {
                 label {
                     input type="checkbox" name="mandatory_hosts" value="yes";
-                    " With the hosts of illegal sites, for the police (evidence only; recorded)"
+                    " Include the names of illegal sites: for the police only, and recorded"
                 }
             }
-            p class="actions" { button { "Take out a signed file" } }
+            p class="actions" { button { "Download a signed file" } }
         }
         section class="card" {
-            h2 { "The key" }
+            h2 { "How others check the file" }
             p {
-                "Files are signed by this appliance. Whoever gets one checks it with "
+                "The file is signed, so that nobody can change it unseen. Whoever gets it checks it with "
                 code { "schoolgate report verify" }
-                " and asks you for the fingerprint. It is:"
+                " and asks you for this fingerprint:"
             }
             p { code { (fingerprint) } }
         }
@@ -105,19 +105,19 @@ fn whose(asked: &Asked) -> Markup {
     let word = |key| asked.word(key).unwrap_or_default();
     html! {
         fieldset {
-            legend { "What for" }
+            legend { "What is it for?" }
             p {
                 label { input type="radio" name="kind" value="evidence" checked; " Evidence" }
             }
             p {
                 label {
                     input type="radio" name="kind" value="subject_access";
-                    " Subject access: all that is held, for the person it is about"
+                    " Subject access: a person asks what is held about them"
                 }
             }
         }
         fieldset {
-            legend { "Whose look-ups" }
+            legend { "Whose look-ups?" }
             p {
                 label for="device" { "Device: its id, name, MAC or address" }
                 input id="device" name="device" maxlength="300" value=(word("device"));
@@ -128,13 +128,13 @@ fn whose(asked: &Asked) -> Markup {
             }
         }
         fieldset {
-            legend { "From when to when" }
+            legend { "Which days?" }
             p {
-                label for="since" { "First day (none: from the beginning)" }
+                label for="since" { "First day (empty: from the beginning)" }
                 input id="since" name="since" type="date" value=(word("since"));
             }
             p {
-                label for="until" { "Last day (none: up to now)" }
+                label for="until" { "Last day (empty: up to now)" }
                 input id="until" name="until" type="date" value=(word("until"));
             }
         }

@@ -131,7 +131,7 @@ fn section(group: &TypedGroup, in_force: &InForce, now: Timestamp) -> Markup {
         ("A blocked site", html! { (answer(group.answer.value)) }),
         (
             "Devices that ask to bypass the filter",
-            html! { @if group.canaries { "are told no" } @else { "are not told no" } },
+            html! { @if group.canaries { "are refused" } @else { "are not refused" } },
         ),
         ("Allowed look-ups", html! { (log(group.log)) }),
     ]);
@@ -227,7 +227,7 @@ fn safe_search(mode: SafeSearch) -> &'static str {
 fn answer(answer: BlockedAnswer) -> &'static str {
     match answer {
         BlockedAnswer::Page => "shows the block page where it can",
-        _ => "is told not to exist",
+        _ => "looks as if it did not exist",
     }
 }
 

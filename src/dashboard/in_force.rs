@@ -12,7 +12,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::appliance::all_of;
-use crate::changes::activation::{Record, last_record};
+use crate::changes::activation::Activated;
 use crate::changes::kept;
 use crate::configuration::{Configuration, PolicyTexts};
 use crate::lists::load;
@@ -36,13 +36,13 @@ pub struct InForce {
 pub struct LastRead(Mutex<Option<(Key, Arc<InForce>)>>);
 
 /// What a reading depends on.
-type Key = (Option<Record>, Option<SystemTime>);
+type Key = (Option<Activated>, Option<SystemTime>);
 
 impl LastRead {
     /// The policy in force. Reads files.
     pub fn policy(&self, configuration: &Configuration) -> anyhow::Result<Arc<InForce>> {
         let state_dir = &configuration.settings.state_dir;
-        let record = last_record(state_dir)?;
+        let record = kept::last(state_dir)?;
         let key = (record, load::pointer_changed(state_dir));
         // Whoever comes meanwhile waits for the same reading.
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl LastRead {
     }
 }
 
-fn read(record: Option<&Record>, configuration: &Configuration) -> anyhow::Result<InForce> {
+fn read(record: Option<&Activated>, configuration: &Configuration) -> anyhow::Result<InForce> {
     let state_dir = &configuration.settings.state_dir;
     let texts: PolicyTexts = match record {
         Some(record) => kept::texts(state_dir, record)?

@@ -14,6 +14,7 @@ use maud::{Markup, html};
 use super::app::App;
 use super::asked::{Asked, link};
 use super::casework;
+use super::deny;
 use super::incidents::{device_day, how_known, list};
 use super::lookups;
 use super::page::{Problem, csrf, page_below};
@@ -135,6 +136,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
                 (facts(app, incident))
                 @if incident.mandatory && may_see_host { (host_form(visitor, incident, show_host)) }
                 (export(visitor, incident))
+                (deny::of_incident(app, visitor, incident))
             }
             section class="card no-print-forms" id="casework" {
                 h2 { "Notes and review" }
@@ -143,7 +145,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
         }
         section {
             h2 { "Look-ups" }
-            (lookups::table(&found.opened.rows, app.book.hours(), show_host && may_see_host))
+            (lookups::table(&found.opened.rows, &app.book.hours(), show_host && may_see_host))
             @if found.opened.all_rows > found.opened.rows.len() {
                 p class="muted" { "The first " (found.opened.rows.len()) " of " (found.opened.all_rows) " rows." }
             }
@@ -153,7 +155,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
             @if incident.mandatory {
                 p { "A mandatory list covers this site. Nobody at the school can open it: no exception, no timetable, no group. Which list it is is told to nobody." }
             }
-            (trace::show(&found.traces, incident.mandatory, &app.book.hours().zone))
+            (trace::show(&found.traces, incident.mandatory, app.book.zone()))
         }
         section {
             h2 { "The device's other incidents that day" }
@@ -162,7 +164,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
             } @else if found.opened.others_that_day.is_empty() {
                 p { "There are none." }
             } @else {
-                (list(&found.opened.others_that_day, &found.others, app.book.hours()))
+                (list(&found.opened.others_that_day, &found.others, &app.book.hours()))
             }
         }
     }

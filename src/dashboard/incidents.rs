@@ -55,7 +55,7 @@ pub(super) async fn incidents(
         @if listing.incidents.is_empty() {
             p class="notice" { (nothing(&listing)) }
         } @else {
-            (list(&listing.incidents, &cases, app.book.hours()))
+            (list(&listing.incidents, &cases, &app.book.hours()))
         }
         (next(&asked, &listing))
     };
@@ -75,7 +75,7 @@ fn look(
         before: asked.parsed("before").map(Cursor),
         size: PAGE,
     };
-    let wanted = filters::wanted(asked, range, &app.book.hours().zone);
+    let wanted = filters::wanted(asked, range, app.book.zone());
     let mut listing = app.book.incidents(&wanted, page);
     let cases = app.book.casework().cases(&listing.incidents);
     let cases = cases.map_err(|error| Problem::failed("casework", &error))?;

@@ -115,7 +115,7 @@ fn all(report: &ListsReport, now: Timestamp) -> Markup {
             th scope="row" data-label=(id) { a href=(format!("/lists/{}", source.id)) { bdi { (source.id) } } }
             (cell(of, &html! {
                 (category(&source.category))
-                @if source.class == Class::Mandatory { " " span class="badge danger" { "Illegal content" } }
+                @if source.class == Class::Mandatory { " " span class="badge danger" { "Always blocked" } }
             }))
             (cell(state, &badge(source.state)))
             (cell(entries, &html! { (number(tally.entries)) }))
@@ -293,8 +293,11 @@ fn found_blocked(found: &OverBlock) -> Markup {
     let rows: Vec<Markup> = found.blocked.iter().map(row).collect();
     html! {
         p {
-            (found.names) " well-known names of health, help, history and teaching were put to the rules of "
-            (found.groups) " groups. What is here may be meant; if it is not, an exception opens it."
+            (found.names) " well-known sites of health, help, history and teaching were tried against the rules of "
+            (found.groups) " groups."
+            @if !found.blocked.is_empty() {
+                " Those below may be blocked on purpose; if not, an exception opens them."
+            }
         }
         @if found.mandatory > 0 {
             p class="notice danger" {
@@ -303,7 +306,7 @@ fn found_blocked(found: &OverBlock) -> Markup {
             }
         }
         @if found.blocked.is_empty() {
-            p class="notice ok" { "No group is kept from any of them." }
+            p class="notice ok" { "Every group can reach all of them." }
         } @else {
             (listing("Well-known names that a group does not get", &columns, &rows))
         }

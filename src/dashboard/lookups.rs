@@ -80,6 +80,6 @@ fn decided_by(row: &Row) -> Markup {
             ", list " code { (source) }
         }
         br;
-        small class="muted" { "policy " (row.policy) }
+        small class="muted" { "rules number " (row.policy) }
     }
 }

@@ -30,7 +30,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alerts::watch::Watch;
 use crate::appliance::{all_of, give_way};
-use crate::configuration::Configuration;
 
 mod accounts;
 mod advice;
@@ -41,29 +40,39 @@ mod asking;
 mod at_hand;
 mod block_page;
 mod casework;
+mod change;
+mod changes;
 mod channels;
 pub mod chart;
 mod cookie;
+mod deny;
 mod device;
 mod devices;
+mod edited;
 mod evidence;
+mod exceptions;
 mod filters;
+mod granting;
 mod groups;
 mod guard;
 mod health;
 mod holds;
 pub mod in_force;
+mod in_words;
 mod incident;
 mod incidents;
 mod known;
 mod lists;
 mod lookups;
+pub mod opening;
 mod overview;
 mod own_account;
 pub mod page;
 mod plain_http;
+mod propose;
 mod protection;
 mod record;
+mod rehearsed;
 mod reports;
 mod request;
 mod requests;
@@ -72,19 +81,25 @@ mod search;
 mod second_factor;
 mod server;
 mod set_up;
+mod settled;
 pub mod sheet;
 pub mod shown;
 mod sign_in;
+mod signature;
 pub mod standing;
+mod story;
 mod tables;
+mod term;
 mod trace;
 mod trend;
 pub mod visitor;
+mod wishes;
 
 use app::App;
 
-/// After how long alerts that cannot be watched for are tried again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// After how long alerts that cannot be watched for are tried again: to find the
+/// lock taken costs nothing, and nobody is told while nobody watches.
+const AGAIN: Duration = Duration::from_secs(5);
 /// By how much the whole process gives way to the resolver (nice(2)).
 const NICENESS: i32 = 10;
 
@@ -93,7 +108,7 @@ const NICENESS: i32 = 10;
 pub fn dashboard(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     // Before there are other threads: each has what it was made by.
     give_way(NICENESS);
-    let configuration = Configuration::load(folder).map_err(all_of)?;
+    let configuration = crate::standing::configuration(folder).map_err(all_of)?;
     let app = Arc::new(App::new(configuration)?);
     // Whoever cannot be told by e-mail can still look at the pages.
     let watch = Mutex::new(watch(&app));

@@ -19,6 +19,7 @@ use super::routes;
 use super::shown::{self, several};
 use super::trend::{self, Trend};
 use super::visitor::Visitor;
+use crate::changes::ledger::Ledger;
 use crate::incidents::overview::{Compared, DeviceCount, Overview};
 use crate::lists::category::Theme;
 use crate::people::role::Role;
@@ -35,15 +36,33 @@ pub(super) async fn overview(
     let health = health_line(&app).await?;
     let body = match role {
         Role::Dsl | Role::Head => {
-            let look = move |app: &App| (app.book.overview(now), unread(app));
-            let (overview, unread) = app.blocking(look).await?;
-            html! { (unread) (for_safeguarding(&app, &visitor, &overview, now)) }
+            let look = move |app: &App| (app.book.overview(now), unread(app), waiting(app));
+            let (overview, unread, waiting) = app.blocking(look).await?;
+            // What somebody must act on before what is well.
+            html! {
+                (illegal(&overview))
+                (unread)
+                (waiting)
+                (health)
+                (for_safeguarding(&app, &visitor, &overview, now))
+            }
         }
-        Role::Governor => for_governors(),
-        Role::Auditor => app.blocking(for_auditors).await?,
-        Role::Technician => for_technicians(),
+        Role::Governor => html! { (health) (for_governors()) },
+        Role::Auditor => html! { (health) (app.blocking(for_auditors).await?) },
+        Role::Technician => html! { (health) (for_technicians()) },
     };
-    Ok(page(&visitor, "Overview", &html! { (health) (body) }))
+    Ok(page(&visitor, "Overview", &body))
+}
+
+fn illegal(overview: &Overview) -> Markup {
+    html! {
+        @if overview.mandatory_this_week > 0 {
+            p class="notice danger" {
+                strong { (several(overview.mandatory_this_week, "hit", "hits")) " on an illegal site this week. " }
+                a href="/incidents?theme=illegal" { "See what to do" }
+            }
+        }
+    }
 }
 
 /// How many alerts wait for somebody. A store that cannot be read is said, not
@@ -53,7 +72,8 @@ fn unread(app: &App) -> Markup {
         Ok(0) => html! {},
         Ok(count) => html! {
             p class="notice warn" {
-                strong { (several(count, "alert", "alerts")) } " nobody has acknowledged yet. "
+                strong { (several(count, "alert", "alerts")) " waiting. " }
+                "Nobody has acknowledged " @if count == 1 { "it" } @else { "them" } " yet. "
                 a href="/alerts" { "Read them" }
             }
         },
@@ -63,15 +83,27 @@ fn unread(app: &App) -> Markup {
     }
 }
 
+/// How many changes wait for somebody to approve them or take note of them.
+fn waiting(app: &App) -> Markup {
+    let Ok(ledger) = Ledger::read(&app.settings().state_dir) else {
+        return html! {
+            p class="notice danger" { "The record of changes cannot be read, or has been altered. Tell the technician." }
+        };
+    };
+    let count = ledger.waiting.len() + ledger.unacknowledged.len() + ledger.wanting.len();
+    html! {
+        @if count > 0 {
+            p class="notice warn" {
+                strong { (several(count as u64, "change waits", "changes wait")) } " for somebody to approve or take note of. "
+                a href="/changes" { "See what is to be changed" }
+            }
+        }
+    }
+}
+
 fn for_safeguarding(app: &App, visitor: &Visitor, overview: &Overview, now: Timestamp) -> Markup {
     html! {
         (damaged(&overview.damaged))
-        @if overview.mandatory_this_week > 0 {
-            p class="notice danger" {
-                strong { (several(overview.mandatory_this_week, "hit", "hits")) " on an illegal site this week. " }
-                a href="/incidents?theme=illegal" { "See what to do" }
-            }
-        }
         (numbers(overview))
         div class="grid" {
             section class="card" {
@@ -150,7 +182,7 @@ fn repeated(devices: &[DeviceCount], now: Timestamp) -> Markup {
                 @for device in devices {
                     li {
                         p { (named(device)) ", group " (shown::words(&device.group)) }
-                        p { (several(device.incidents, "incident", "incidents")) ", the last " (shown::ago(device.last, now)) }
+                        p { (several(device.incidents, "incident", "incidents")) ", the latest " (shown::ago(device.last, now)) }
                         (about(&device.themes))
                     }
                 }
@@ -250,7 +282,7 @@ fn compared<'c>(
 
 /// Who and what kind, not which site: that is a click away.
 fn newest(app: &App, incidents: &[Incident]) -> Markup {
-    let zone = &app.book.hours().zone;
+    let zone = app.book.zone();
     html! {
         @if incidents.is_empty() {
             p { "Nothing in the last four weeks." }
@@ -283,6 +315,11 @@ fn for_governors() -> Markup {
 fn for_technicians() -> Markup {
     html! {
         p { "You look after the filter: lists, health and settings. What pupils looked up is for the safeguarding lead." }
+        ul class="actions" {
+            li { a class="button second" href="/health" { "How the filter is doing" } }
+            li { a class="button second" href="/lists" { "The lists" } }
+            li { a class="button second" href="/requests" { "Requests" } }
+        }
     }
 }
 
@@ -293,11 +330,11 @@ fn for_auditors(app: &App) -> Markup {
         @match verified {
             Ok(Some(head)) => {
                 p class="notice ok" {
-                    "The record of accesses hangs together: "
+                    "The record is whole: "
                     (several(head.number, "entry", "entries")) ", the last "
-                    (shown::time(head.time, &app.book.hours().zone)) "."
+                    (shown::time(head.time, app.book.zone())) "."
                 }
-                p { "Its head, to be compared with one noted earlier:" br; code class="name" { (head.digest) } }
+                p { "Its seal, to be compared with one you noted earlier:" br; code class="name" { (head.digest) } }
             }
             Ok(None) => { p class="notice" { "The record is empty." } }
             Err(Broken::Entry { number, line, why }) => {

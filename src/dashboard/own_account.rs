@@ -15,6 +15,7 @@ use super::page::{self as frame, Problem, csrf};
 use super::set_up::new_password;
 use super::shown::time;
 use super::sign_in::{Next, alert, answer};
+use super::signature;
 use super::visitor::{Posted, Ticket, Visitor};
 use crate::people::session::Open;
 use crate::people::sign_in::Entry;
@@ -50,7 +51,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
         dl {
             dt { "Account" } dd { (own.person.account) }
             dt { "Name" } dd { (own.person.name) }
-            dt { "E-mail" } dd { (own.email) }
+            dt { "E-mail" } dd { @if own.email.is_empty() { "none" } @else { (own.email) } }
             dt { "Role" } dd { (own.person.role.name()) }
             @if let Some(ends) = own.ends {
                 dt { "Until" } dd { (time(ends, zone)) }
@@ -61,13 +62,19 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
             li { a href="/account/password" { "Change your password" } }
             li {
                 a href="/account/second-factor" {
-                    @if own.second_factor { "Move the second factor to another telephone" }
+                    @if own.second_factor { "Move the second factor to another phone" }
                     @else { "Set up a second factor" }
                 }
             }
+            @if signature::signs(visitor.person.role) {
+                li { a href="/account/signature" { "Your signature under changes of the filter" } }
+            }
         }
         @if own.second_factor {
-            p { "Printed codes left: " (left) }
+            h2 { "Codes for a lost phone" }
+            p {
+                "Each lets you in once. You have " (left) " left; making new ones ends the old."
+            }
             form class="stack" method="post" action="/account/recovery-codes" {
                 (csrf(&visitor))
                 p {
@@ -85,32 +92,34 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
 
 fn table(zone: &TimeZone, visitor: &Visitor, sessions: &[Open]) -> Markup {
     html! {
-        table {
+        div class="scroll" tabindex="0" role="region" aria-label="Where you are signed in" {
+        table class="cards" {
             caption { "Where you are signed in" }
             thead {
                 tr {
                     th scope="col" { "From" }
                     th scope="col" { "Since" }
                     th scope="col" { "Last used" }
-                    th scope="col" { "End" }
+                    th scope="col" { "Sign out" }
                 }
             }
             tbody {
                 @for open in sessions {
                     tr {
-                        td { (open.address) @if open.id == visitor.session { " (here)" } }
-                        td { (time(open.began, zone)) }
-                        td { (time(open.seen, zone)) }
+                        td data-label="From" { (open.address) @if open.id == visitor.session { " (here)" } }
+                        td data-label="Since" { (time(open.began, zone)) }
+                        td data-label="Last used" { (time(open.seen, zone)) }
                         td {
                             form method="post" action="/account/sessions/end" {
                                 (csrf(visitor))
                                 input type="hidden" name="id" value=(open.id);
-                                button aria-label={ "End the session from " (open.address) } { "End" }
+                                button class="second" aria-label={ "Sign out there: " (open.address) } { "Sign out" }
                             }
                         }
                     }
                 }
             }
+        }
         }
     }
 }
@@ -144,13 +153,19 @@ pub(super) async fn change_password(
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, form).into_response());
     }
     let from = visitor.address;
+    let (old, new) = (sent.old.clone(), sent.password.clone());
     let changed = app.hashing(move |app| {
         let (old, new, now) = (&sent.old, &sent.password, Timestamp::now());
         app.people.change_password(&ticket.0, old, new, from, now)
     });
     let again = |says: &str| password_form(&visitor, Some(says));
     match changed.await? {
-        Ok(entry @ Entry::Welcome(_)) => Ok(answer(&app, entry, "/", "", again)),
+        Ok(entry @ Entry::Welcome(_)) => {
+            // The password is changed, whatever becomes of the signature.
+            let is_signed = signature::follow(&app, visitor.clone(), old, new).await;
+            let next = if is_signed { "/" } else { "/account/signature" };
+            Ok(answer(&app, entry, next, "", again))
+        }
         Ok(entry) => Ok(answer(
             &app,
             entry,

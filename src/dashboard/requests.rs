@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::app::App;
 use super::page::{Problem, page};
+use super::settled::settle;
 use super::shown;
 use super::visitor::Visitor;
 use crate::requests::{Request, State as Stage, Wish};
@@ -35,6 +36,7 @@ pub(super) async fn requests(
 ) -> Result<Markup, Problem> {
     let start: Start = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
     let before = start.before;
+    app.blocking(|app| settle(app, Timestamp::now())).await??;
     let asked = Arc::clone(&app);
     let read = move || -> Result<_, _> {
         let waiting = asked.requests.waiting()?;
@@ -80,12 +82,12 @@ fn table(app: &App, caption: &str, requests: &[Request]) -> Markup {
                 tbody {
                     @for request in requests {
                         tr {
-                            td data-label="Number" { a href=(format!("/requests/{}", request.id)) { "Request " (request.id) } }
+                            td data-label="Number" { a href=(format!("/requests/{}", request.id)) aria-label=(format!("Request {}", request.id)) { (request.id) } }
                             td data-label="Site" { (site(app, request)) }
                             td data-label="Wanted" { (wanted(request.wish)) }
                             td data-label="Group" { (shown::words(&request.group)) }
                             td data-label="Asked by" class="number" { (request.voices) }
-                            td data-label="First asked" { (shown::time(request.first, zone)) }
+                            td data-label="First asked" { (shown::span(request.first, request.first, zone)) }
                             td data-label="State" { (state(request.state)) }
                         }
                     }

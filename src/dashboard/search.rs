@@ -123,7 +123,7 @@ fn results(app: &App, asked: &Asked, found: &Found) -> Markup {
 }
 
 fn table(app: &App, rows: &[Row]) -> Markup {
-    let zone = &app.book.hours().zone;
+    let zone = app.book.zone();
     html! {
         div class="scroll" tabindex="0" role="region" aria-label="What was found" {
             table class="cards" {

@@ -115,14 +115,14 @@ async fn form(
     let body = html! {
         @if visitor.step == Some(Step::SecondFactor) {
             p {
-                "Your role sees what others must not. Besides your password you need a code, "
-                "made by an app on your telephone."
+                "Your role sees what others must not, so a password alone is not enough: you also "
+                "need a code from an app on your phone."
             }
         }
         (alert(says))
         ol {
             li {
-                p { "Take any authenticator app, and have it look at this:" }
+                p { "Open an authenticator app on your phone, such as the one your school uses, and scan this:" }
                 (picture(&offer)?)
                 p { "Or type this into it: " code { (in_fours(&offer.secret)) } }
             }
@@ -141,7 +141,7 @@ async fn form(
                         input id="code" name="code" autocomplete="one-time-code"
                             inputmode="numeric" maxlength="10" required;
                     }
-                    p { button { "Go on" } }
+                    p { button { "Continue" } }
                 }
             }
         }
@@ -152,7 +152,7 @@ async fn form(
 fn codes(visitor: &Visitor, codes: &[String]) -> Markup {
     let body = html! {
         p {
-            "Print these and lock them away. Each lets you in once without your telephone; "
+            "Print these and lock them away. Each lets you in once without your phone; "
             "using one is recorded. They are not shown again."
         }
         ul class="codes" {

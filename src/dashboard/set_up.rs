@@ -100,8 +100,8 @@ fn is_at_machine(from: IpAddr, headers: &HeaderMap) -> bool {
 fn form(app: &App, asks: bool, says: Option<&str>) -> Markup {
     let body = html! {
         p {
-            "Nobody has an account here yet. The first is the technician's; "
-            "it makes the others, and from then on nobody changes who may see what alone."
+            "Nobody has an account here yet. The first is the technician's, who then invites the "
+            "others. From then on it takes two people to change who may see what."
         }
         (alert(says))
         form class="stack" method="post" action="/set-up" {

@@ -24,10 +24,15 @@ pub(super) fn sheet(sheet: &Sheet) -> Markup {
 fn shown(table: &Table) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="region" aria-label=(table.caption) {
-            table {
+            // A wide one can be read on a phone only so.
+            table class=[(table.headings.len() > 3).then_some("cards")] {
                 caption { (table.caption) }
                 thead {
-                    tr { @for heading in &table.headings { (column(heading)) } }
+                    tr {
+                        @for (at, heading) in table.headings.iter().enumerate() {
+                            (column(heading, has_numbers(table, at)))
+                        }
+                    }
                 }
                 tbody {
                     @for row in &table.rows {
@@ -36,7 +41,7 @@ fn shown(table: &Table) -> Markup {
                                 @if at == 0 {
                                     th scope="row" { (cell) }
                                 } @else {
-                                    td class=[is_number(cell).then_some("number")] { (cell) }
+                                    td class=[is_number(cell).then_some("number")] data-label=[table.headings.get(at)] { (cell) }
                                 }
                             }
                         }
@@ -48,14 +53,22 @@ fn shown(table: &Table) -> Markup {
 }
 
 /// The corner above the names of the lines has no name of its own.
-fn column(heading: &str) -> Markup {
+fn column(heading: &str, numbers: bool) -> Markup {
     html! {
-        @if heading.is_empty() { td {} } @else { th scope="col" { (heading) } }
+        @if heading.is_empty() { td {} }
+        @else { th scope="col" class=[numbers.then_some("number")] { (heading) } }
     }
 }
 
+/// Whether a column is of figures alone, so that its heading stands above them.
+fn has_numbers(table: &Table, at: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(at));
+    at > 0 && cells.all(|cell| is_number(cell))
+}
+
 fn is_number(cell: &str) -> bool {
-    cell.starts_with(|c: char| c.is_ascii_digit()) || cell.starts_with("fewer than ")
+    let figures = cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(['.', ':', '/']);
+    figures || cell.starts_with("fewer than ")
 }
 
 /// The report as a file of its own, with its style in it: it is sent, kept and

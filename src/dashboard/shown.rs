@@ -6,6 +6,7 @@
 //! link of a looked-up name.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
@@ -98,6 +99,28 @@ pub fn time(at: Timestamp, zone: &TimeZone) -> Markup {
     let local = at.to_zoned(zone.clone());
     let text = local.strftime("%a %-d %b %Y, %H:%M:%S").to_string();
     html! { time datetime=(at.to_string()) { (text) } }
+}
+
+/// A day: `Tue 17 Nov 2026`.
+#[must_use]
+pub fn date(day: Date) -> Markup {
+    html! { time datetime=(day.to_string()) { (day.strftime("%a %-d %b %Y").to_string()) } }
+}
+
+/// What people call a layer of the decision, by its id.
+#[must_use]
+pub fn layer(id: &str) -> String {
+    let name = match id {
+        "identity" => "Who asked",
+        "mandatory" => "Lists of illegal content",
+        "canary" => "Ways round the filter",
+        "exception" => "The school's exceptions",
+        "category" => "Kinds of sites",
+        "safe_search" => "Safe search",
+        "allow" => "Otherwise",
+        other => return other.replace('_', " "),
+    };
+    name.to_owned()
 }
 
 /// From when to when; the second day is not said twice.

@@ -237,13 +237,13 @@ fn code_form(visitor: &Visitor, next: &str, says: Option<&str>) -> Markup {
                     aria-describedby="about-code" maxlength="40" required;
             }
             p id="about-code" class="muted" {
-                "Six digits. If you have lost your telephone: one of the codes you printed."
+                "Six digits. If you have lost your phone, use one of the codes you printed."
             }
-            p { button { "Go on" } }
+            p { button { "Continue" } }
         }
         form method="post" action="/sign-out" {
             (page::csrf(visitor))
-            p { button { "Sign out" } }
+            p { button class="second" { "Sign out" } }
         }
     };
     page::plain(&visitor.school, "Your code", &body)

@@ -167,6 +167,9 @@ impl Keeper {
             (None, None) => true,
             _ => false,
         };
+        if let (Some(rules), false) = (&self.rules, is_same) {
+            app.book.go_by(&rules.document);
+        }
         if new_leases || !is_same {
             let latest = self.rules.as_ref().map(|rules| {
                 let leases = Arc::clone(&self.known);

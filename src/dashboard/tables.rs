@@ -6,7 +6,7 @@ use maud::{Markup, html};
 pub(super) fn facts(caption: &str, rows: &[(&str, Markup)]) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="region" aria-label=(caption) {
-            table {
+            table class="facts" {
                 caption { (caption) }
                 tbody {
                     @for (what, is) in rows {

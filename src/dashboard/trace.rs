@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::shown;
-use crate::changes::activation::Record;
+use crate::changes::activation::Activated;
 use crate::changes::kept;
 use crate::incidents::opened::Opened;
 use crate::name::Name;
@@ -29,7 +29,7 @@ const MOST: usize = 3;
 /// One policy that decided, as far as it is known.
 pub(super) struct Trace {
     number: u64,
-    record: Option<Record>,
+    record: Option<Activated>,
     told: Told,
 }
 
@@ -68,7 +68,7 @@ fn one(app: &App, opened: &Opened, number: u64) -> Trace {
 }
 
 /// Decides a row again, under the policy and at the moment of then.
-fn again(app: &App, record: &Record, row: &Row) -> Told {
+fn again(app: &App, record: &Activated, row: &Row) -> Told {
     let state_dir = &app.settings().state_dir;
     let Ok(Some(texts)) = kept::texts(state_dir, record) else {
         return Told::Nothing("The texts of that policy are no longer kept.");
@@ -125,7 +125,7 @@ fn explained(policy: &Policy, name: &Name, row: &Row) -> Option<Explanation> {
 pub(super) fn show(traces: &[Trace], mandatory: bool, zone: &TimeZone) -> Markup {
     html! {
         @for trace in traces {
-            h3 { "Policy " (trace.number) }
+            h3 { "Rules number " (trace.number) }
             (versions(trace, zone))
             @match &trace.told {
                 Told::Nothing(_) if mandatory => {}
@@ -169,12 +169,12 @@ fn said(explanation: &Explanation) -> Markup {
         p { "For " (shown::name(&explanation.name)) ", " (explanation.when) ":" }
         div class="scroll" tabindex="0" role="region" aria-label="What each layer said" {
             table {
-                thead { tr { th scope="col" { "Layer" } th scope="col" { "What it said" } } }
+                thead { tr { th scope="col" { "Asked in turn" } th scope="col" { "Answer" } } }
                 tbody {
                     @for said in &explanation.trace {
-                        tr { th scope="row" { (said.layer.replace('_', " ")) } td { bdi class="name" { (said.said) } } }
+                        tr { th scope="row" { (shown::layer(said.layer)) } td { bdi class="name" { (said.said) } } }
                     }
-                    tr { th scope="row" { "outcome" } td { (shown::outcome(explanation.verdict)) " " (explanation.answer) } }
+                    tr { th scope="row" { "Outcome" } td { (shown::outcome(explanation.verdict)) " " small class="muted" { "answered with " (explanation.answer) } } }
                 }
             }
         }

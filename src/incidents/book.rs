@@ -10,12 +10,15 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::policy::document::PolicyDocument;
 use crate::querylog::read::Unreadable;
 use crate::querylog::visits::Incident;
 
@@ -36,7 +39,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// The log as people read it.
 pub struct Book {
     files: Files,
-    hours: SchoolHours,
+    /// Of the log's days, whose names the resolver has given them.
+    zone: TimeZone,
+    hours: ArcSwap<SchoolHours>,
     casework: Casework,
     shelf: Shelf,
     lexicon: RwLock<Lexicon>,
@@ -56,14 +61,33 @@ impl Book {
             lexicon: RwLock::default(),
             digests: Digests::of(state_dir),
             tended: Mutex::default(),
-            hours,
+            zone: hours.zone.clone(),
+            hours: ArcSwap::from_pointee(hours),
         }
+    }
+
+    /// The zone of the log's days.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// The school's hours.
     #[must_use]
-    pub fn hours(&self) -> &SchoolHours {
-        &self.hours
+    pub fn hours(&self) -> Arc<SchoolHours> {
+        self.hours.load_full()
+    }
+
+    /// Goes by the hours of `policy` from now on. Its zone counts when the
+    /// resolver, which names the days, and who reads them have started again.
+    pub fn go_by(&self, policy: &PolicyDocument) {
+        let mut hours = SchoolHours::of(policy);
+        hours.zone = self.zone.clone();
+        if hours.mark() != self.hours.load().mark() {
+            self.hours.store(Arc::new(hours));
+            // The numbers of each day are others now.
+            self.tended().clear();
+        }
     }
 
     /// What people have noted.
@@ -75,7 +99,7 @@ impl Book {
     /// The school's day of an instant.
     #[must_use]
     pub fn date(&self, at: Timestamp) -> Date {
-        at.to_zoned(self.hours.zone.clone()).date()
+        at.to_zoned(self.zone.clone()).date()
     }
 
     /// The days there are, oldest first, damaged ones among them.
@@ -91,7 +115,7 @@ impl Book {
     #[must_use]
     pub fn incidents(&self, wanted: &Wanted, page: Page) -> Listing {
         let mut listing = Listing::default();
-        let patience = Patience::new();
+        let (hours, patience) = (self.hours(), Patience::new());
         let mut devices = Vec::new();
         for found in self.back(wanted.since, wanted.until, page, &mut listing.damaged) {
             if listing.looked_back_to.is_some() && patience.is_over() {
@@ -108,7 +132,7 @@ impl Book {
                 told(self.learn(found.date()).map(Some), &mut listing.damaged);
                 devices = self.lexicon().devices_called(text);
             }
-            let sieve = Sieve::new(wanted, &devices, &self.hours, &day.words);
+            let sieve = Sieve::new(wanted, &devices, &hours, &day.words);
             let found = day.incidents.iter().rev();
             let found = found.filter(|i| i.first < page.end() && sieve.lets_through(i));
             let found = found.map(|incident| incident.told(&day.words));
@@ -149,7 +173,7 @@ impl Book {
                 incidents.extend(sensitive.map(|incident| incident.told(&day.words)));
             }
         }
-        let mut overview = Overview::of(&trend, now, &self.hours.zone);
+        let mut overview = Overview::of(&trend, now, &self.zone);
         overview.damaged = damaged;
         overview
     }
@@ -158,16 +182,16 @@ impl Book {
     /// its rows are gone. None if there is nothing of it, or it is damaged.
     #[must_use]
     pub fn digest(&self, date: Date) -> Option<DayDigest> {
-        let stamp = self.files.stamp(date);
-        if let Some(kept) = self.digests.read(date, stamp, &self.hours) {
+        let (stamp, hours) = (self.files.stamp(date), self.hours());
+        if let Some(kept) = self.digests.read(date, stamp, &hours) {
             return Some(kept);
         }
         let day = self
             .shelf
-            .read_whole(&self.files, date, |day| self.digest_of(date, day));
+            .read_whole(&self.files, date, |day| digest_of(date, day, &hours));
         let digest = day.ok().flatten()?;
         if let Some(stamp) = stamp.filter(|stamp| !stamp.is_open()) {
-            self.digests.keep(&digest, stamp, &self.hours);
+            self.digests.keep(&digest, stamp, &hours);
         }
         Some(digest)
     }
@@ -182,7 +206,7 @@ impl Book {
         self.shelf.forget_gone(&self.files);
         self.lexicon_mut()
             .retain(|date| self.files.stamp(date).is_some());
-        let mut tended = self.tended.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tended = self.tended();
         tended.retain(|date, _| days.contains(date));
         days.reverse();
         let due = days.into_iter().find_map(|date| {
@@ -252,17 +276,12 @@ impl Book {
 
     /// When a day begins: where a list that ends before it goes on.
     pub(super) fn start_of(&self, date: Date) -> Option<Cursor> {
-        let start = date.to_zoned(self.hours.zone.clone()).ok()?;
+        let start = date.to_zoned(self.zone.clone()).ok()?;
         Some(Cursor(start.timestamp().as_microsecond()))
     }
 
-    fn digest_of(&self, date: Date, day: &Told) -> DayDigest {
-        let incidents: Vec<Incident> = day
-            .incidents
-            .iter()
-            .map(|incident| incident.told(&day.words))
-            .collect();
-        DayDigest::of(date, &incidents, &self.hours)
+    fn tended(&self) -> MutexGuard<'_, HashMap<Date, Stamp>> {
+        self.tended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Without those that were, or were not, reviewed. Casework that cannot be
@@ -274,6 +293,12 @@ impl Book {
         }
         all
     }
+}
+
+fn digest_of(date: Date, day: &Told, hours: &SchoolHours) -> DayDigest {
+    let told = day.incidents.iter();
+    let incidents: Vec<Incident> = told.map(|incident| incident.told(&day.words)).collect();
+    DayDigest::of(date, &incidents, hours)
 }
 
 /// How long a call has been looking.

@@ -123,8 +123,8 @@ impl Files {
         let parts = days::parts(&self.folder).map_err(|error| self.unreadable(&error))?;
         let found = parts.into_iter().filter_map(|(part, path)| match part {
             Part::Rows(date) => Some(Found::Rows(date)),
-            Part::SetAside(date) if !is_companion(&path) => {
-                Some(Found::SetAside(date, set_aside(&path)))
+            Part::SetAside(date) if !days::is_companion(&path) => {
+                Some(Found::SetAside(date, Unreadable::set_aside(&path)))
             }
             _ => None,
         });
@@ -199,20 +199,5 @@ impl Found {
         match self {
             Self::Rows(date) | Self::SetAside(date, _) => *date,
         }
-    }
-}
-
-fn is_companion(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    ["-wal", "-shm", "-journal"]
-        .iter()
-        .any(|tail| name.ends_with(tail))
-}
-
-fn set_aside(path: &Path) -> Unreadable {
-    let name = path.file_name().unwrap_or_default();
-    Unreadable {
-        file: name.to_string_lossy().into_owned(),
-        why: "it was damaged and has been set aside".to_owned(),
     }
 }

@@ -5,8 +5,8 @@
 //! here first, and a search of theirs does not find such rows by their name.
 
 use crate::people::role::Role;
-use crate::querylog::log::WITHHELD;
 use crate::querylog::row::Row;
+use crate::querylog::told::WITHHELD;
 use crate::querylog::visits::Incident;
 
 /// How much somebody sees.

@@ -7,12 +7,15 @@
 //! what every school needs is left out and reported.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use minisign_verify::{PublicKey, Signature};
 use sha2::{Digest, Sha256};
 
+use super::durable;
 use super::lookup::Scope;
 use super::source::SourceSpec;
+use crate::document::{Complaint, Place};
 use crate::name::{Name, NameError, NameRef};
 
 /// The names that every UK school needs, as shipped.
@@ -34,6 +37,24 @@ struct Covered {
 }
 
 impl MustResolve {
+    /// The shipped names and those of a school's own `must-resolve.txt`.
+    pub fn of_school(config_dir: &Path) -> Result<Self, Vec<Complaint>> {
+        let path = config_dir.join("must-resolve.txt");
+        let complain = |line, message: String| {
+            let file = path.display().to_string();
+            let place = Place { file, line };
+            vec![Complaint { place, message }]
+        };
+        let own = durable::read_if_any(&path).map_err(|e| complain(0, e.to_string()))?;
+        let own = String::from_utf8(own.unwrap_or_default())
+            .map_err(|_| complain(0, "is not UTF-8".to_owned()))?;
+        let own = Self::parse(&own).map_err(|(line, why)| complain(line, why.to_string()))?;
+        let mut all = Self::parse(SHIPPED)
+            .map_err(|(line, why)| complain(line, format!("as shipped: {why}")))?;
+        own.names.into_iter().for_each(|name| all.add(name));
+        Ok(all)
+    }
+
     /// Reads one name a line; `#` begins a comment. A line that is no name is
     /// given back with its number.
     pub fn parse(text: &str) -> Result<Self, (usize, NameError)> {

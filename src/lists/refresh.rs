@@ -24,7 +24,7 @@ use super::parse::{self, Parsed, Refusal};
 use super::source::{self, Origin, SourceSpec};
 use super::store::{Folder, Health, Record};
 use super::{durable, load};
-use crate::document::{Complaint, Place};
+use crate::document::Complaint;
 
 /// What one refresh needs to know.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ pub fn refresh(
     {
         return Err(RefreshError::NoSuchSource(id.clone()));
     }
-    let must_resolve = must_resolve(&config.config_dir).map_err(RefreshError::Config)?;
+    let must_resolve = MustResolve::of_school(&config.config_dir).map_err(RefreshError::Config)?;
     let lists_dir = load::lists_dir(&config.state_dir);
     let named = |error| durable::naming(&lists_dir, &error);
     durable::create_folder(&lists_dir).map_err(named)?;
@@ -341,24 +341,6 @@ fn origin_hash(spec: &SourceSpec) -> String {
     };
     let read_as = (spec.class, spec.format, spec.reach, spec.allow_tld, origin);
     hex(blake3::hash(format!("{read_as:?}").as_bytes()).as_bytes())
-}
-
-/// The shipped names and a school's own.
-pub fn must_resolve(config_dir: &Path) -> Result<MustResolve, Vec<Complaint>> {
-    let path = config_dir.join("must-resolve.txt");
-    let complain = |line, message: String| {
-        let file = path.display().to_string();
-        let place = Place { file, line };
-        vec![Complaint { place, message }]
-    };
-    let own = durable::read_if_any(&path).map_err(|e| complain(0, e.to_string()))?;
-    let own = String::from_utf8(own.unwrap_or_default())
-        .map_err(|_| complain(0, "is not UTF-8".to_owned()))?;
-    let own = MustResolve::parse(&own).map_err(|(line, why)| complain(line, why.to_string()))?;
-    let mut all = MustResolve::parse(admit::SHIPPED)
-        .map_err(|(line, why)| complain(line, format!("as shipped: {why}")))?;
-    own.names().iter().for_each(|name| all.add(name.clone()));
-    Ok(all)
 }
 
 /// Held as long as the refresh runs; the system lets go of it with the process.

@@ -384,6 +384,7 @@ fn meant(document: PolicyDocument, devices: Inventory, tables: Tables, live: Liv
         lists: live.lists,
         not_before: live.not_before,
         rule: document.rule,
+        acknowledge_days: document.acknowledge_days,
         school: document.school.into(),
         zone: document.zone,
         timetables: document.timetables.into_iter().map(|t| t.value).collect(),

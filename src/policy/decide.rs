@@ -85,7 +85,21 @@ impl Policy {
     /// removes (R-133g).
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Moment {
-        let trusted = now >= self.not_before;
+        self.moment(now, now >= self.not_before)
+    }
+
+    /// What every group blocks at the hours of `then`, a moment that has passed,
+    /// with the exceptions as they stand at `now`: what a look-up of then would
+    /// get if it came again. That lists are newer than `then` makes no clock wrong.
+    #[must_use]
+    pub fn at_the_hours_of(&self, then: Timestamp, now: Timestamp) -> Moment {
+        Moment {
+            now: Some(now),
+            ..self.moment(then, true)
+        }
+    }
+
+    fn moment(&self, now: Timestamp, trusted: bool) -> Moment {
         // Expiring exceptions are edges too; a device may be in any group.
         let next_expiry = |group| {
             let all = self.exceptions.iter();

@@ -10,6 +10,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneName};
+use serde::{Deserialize, Serialize};
 
 use super::GroupIndex;
 use super::alerts::AlertRules;
@@ -26,6 +27,10 @@ mod calendar;
 
 /// Longest id of a group or timetable.
 const MAX_ID: usize = 40;
+/// Days within which a change that acted at once is to be acknowledged.
+const ACKNOWLEDGE_DAYS: u32 = 7;
+/// Longest that somebody may open a site for their own device by themselves.
+const MOST_MINUTES: u64 = 240;
 
 /// A policy as it was typed.
 #[derive(Debug, Clone)]
@@ -40,6 +45,8 @@ pub struct PolicyDocument {
     pub unknown: Option<Placed<String>>,
     /// Who must agree to a change.
     pub rule: ChangeRule,
+    /// Within how many days a change that acted at once is to be acknowledged.
+    pub acknowledge_days: u32,
     /// When the school is in session.
     pub year: SchoolYear,
     /// The named periods, in the order of the file.
@@ -53,7 +60,8 @@ pub struct PolicyDocument {
 }
 
 /// Who must agree before a change that loosens acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChangeRule {
     /// A second person approves first.
     TwoPerson,
@@ -84,6 +92,9 @@ pub struct TypedGroup {
     pub answer: Placed<BlockedAnswer>,
     /// How much of its allowed look-ups is written down.
     pub log: LogLevel,
+    /// For how many minutes one of its devices may open a blocked site for
+    /// itself; 0: it may not.
+    pub override_minutes: u32,
 }
 
 /// One entry of `block_during` or `allow_during`.
@@ -135,11 +146,16 @@ impl PolicyDocument {
         if unknown.is_none() {
             root.complain("`unknown` is missing: which group is a device in that nobody knows?");
         }
-        let rule = root.table("changes").and_then(|changes| {
-            let rule = changes.choice("rule", &CHANGE_RULES);
+        let changes = root.table("changes");
+        let rule = changes
+            .as_ref()
+            .and_then(|changes| changes.choice("rule", &CHANGE_RULES));
+        let days = changes
+            .as_ref()
+            .and_then(|changes| changes.integer("acknowledge_days", 1..=60));
+        if let Some(changes) = changes {
             changes.finish();
-            rule
-        });
+        }
         let year = calendar::year(&root);
         let timetables = calendar::timetables(&root, &year);
         let groups: Vec<TypedGroup> = named(&root, "groups", "group")
@@ -157,6 +173,7 @@ impl PolicyDocument {
             zone,
             unknown,
             rule: rule.map_or(ChangeRule::TwoPerson, |r| r.value),
+            acknowledge_days: days.map_or(ACKNOWLEDGE_DAYS, |days| days.value as u32),
             year,
             timetables,
             groups,
@@ -276,6 +293,9 @@ fn group(id: Placed<String>, table: Table<'_>) -> TypedGroup {
         log: table
             .choice("log", &LOG_LEVELS)
             .map_or(LogLevel::Domains, |l| l.value),
+        override_minutes: table
+            .integer("override_minutes", 0..=MOST_MINUTES)
+            .map_or(0, |minutes| minutes.value as u32),
         id,
     };
     table.finish();

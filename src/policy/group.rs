@@ -39,6 +39,9 @@ pub struct Group {
     pub answer: BlockedAnswer,
     /// How much of its allowed look-ups is written down.
     pub log: LogLevel,
+    /// For how many minutes one of its devices may open a blocked site for
+    /// itself; 0: it may not.
+    pub override_minutes: u32,
 }
 
 /// What one timetable changes for a group while it holds.

@@ -89,6 +89,7 @@ fn group(typed: &TypedGroup, unknown: GroupIndex, document: &PolicyDocument) -> 
         ech: rules.ech,
         answer: rules.answer.value,
         log: rules.log,
+        override_minutes: rules.override_minutes,
     }
 }
 

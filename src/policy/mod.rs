@@ -54,6 +54,8 @@ pub struct Policy {
     pub zone: TimeZone,
     /// Who must agree to a change of it.
     pub rule: document::ChangeRule,
+    /// Within how many days a change that acted at once is to be acknowledged.
+    pub acknowledge_days: u32,
     /// The groups; a device belongs to exactly one.
     pub groups: Box<[Group]>,
     /// The group of whoever is not known.

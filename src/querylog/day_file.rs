@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Params, Row as Columns, params};
 
+use crate::name::MAX_WIRE;
 use crate::policy::decision::{Layer, Verdict};
 
 use super::day::{APPLICATION, VERSION};
 use super::read::{self, Unreadable};
-use super::row::{Row, reversed};
+use super::row::{Row, reversed, wire_of};
 use super::store::StoreError;
 
 /// What SQLite may keep of a file in memory; many are open at a time.
@@ -76,6 +77,19 @@ pub struct Lookup {
     pub ruling: u32,
     /// The asked type; 0 in a row of various names.
     pub rtype: u16,
+}
+
+/// Who asked for what, and when: a row without what was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// When, in microseconds.
+    pub time: i64,
+    /// How many look-ups it stands for.
+    pub count: u64,
+    /// Whose.
+    pub client: u32,
+    /// Of which name.
+    pub name: u32,
 }
 
 /// Rows by one of the file's indexes.
@@ -168,6 +182,63 @@ impl DayFile {
         })
     }
 
+    /// Goes through all names, each as its number and its wire form. What is in
+    /// the file and is no name is passed over.
+    pub fn each_name(&self, mut take: impl FnMut(u32, &[u8])) -> Result<(), Unreadable> {
+        let mut read = || {
+            let mut select = self.db.prepare_cached("SELECT id, reversed FROM names")?;
+            let mut rows = select.query([])?;
+            let mut buffer = [0; MAX_WIRE];
+            while let Some(columns) = rows.next()? {
+                let reversed = columns.get_ref(1)?.as_str()?;
+                if let Some(wire) = wire_of(reversed, &mut buffer) {
+                    take(columns.get(0)?, wire);
+                }
+            }
+            Ok(())
+        };
+        self.told(read())
+    }
+
+    /// The numbers of names that a mandatory list covered when they were asked.
+    pub fn mandatory_names(&self) -> Result<Vec<u32>, Unreadable> {
+        let sql = "SELECT DISTINCT name FROM lookups
+                   WHERE ruling IN (SELECT id FROM rulings WHERE layer = ?)";
+        self.all(sql, [Layer::Mandatory.id()], |columns| columns.get(0))
+    }
+
+    /// From now on everything asked is of one moment, until the file is closed:
+    /// for those who come back to its numbers and are done within seconds.
+    pub fn hold_still(&self) -> Result<(), Unreadable> {
+        self.told(self.db.execute_batch("BEGIN"))
+    }
+
+    /// Goes through the rows from one time up to, not including, another,
+    /// oldest first.
+    pub fn each_visit(
+        &self,
+        (from, until): (i64, i64),
+        mut take: impl FnMut(Visit),
+    ) -> Result<(), Unreadable> {
+        let mut read = || {
+            let mut select = self.db.prepare_cached(
+                "SELECT time, count, client, name FROM lookups
+                 WHERE time >= ? AND time < ? ORDER BY time",
+            )?;
+            let mut rows = select.query([from, until])?;
+            while let Some(columns) = rows.next()? {
+                take(Visit {
+                    time: columns.get(0)?,
+                    count: columns.get::<_, i64>(1)?.unsigned_abs(),
+                    client: columns.get(2)?,
+                    name: columns.get(3)?,
+                });
+            }
+            Ok(())
+        };
+        self.told(read())
+    }
+
     /// How many names there are from number `from` on.
     pub fn count_names(&self, from: usize) -> Result<usize, Unreadable> {
         let sql = "SELECT count(*) FROM names WHERE id >= ?";
@@ -227,6 +298,14 @@ impl DayFile {
             Ok(Extent { rows, last })
         };
         self.told(read())
+    }
+
+    /// The first and the last row's time.
+    pub fn ends(&self) -> Result<(i64, i64), Unreadable> {
+        let one = |sql| self.db.query_row(sql, [], |columns| columns.get(0));
+        let first = one("SELECT coalesce(min(time), 0) FROM lookups");
+        let last = one("SELECT coalesce(max(time), 0) FROM lookups");
+        Ok((self.told(first)?, self.told(last)?))
     }
 
     /// How many rows come after `time`.

@@ -76,6 +76,15 @@ pub fn parts(folder: &Path) -> io::Result<Vec<(Part, PathBuf)>> {
     Ok(found)
 }
 
+/// Whether SQLite keeps it beside a database, also one that was set aside.
+#[must_use]
+pub fn is_companion(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    ["-wal", "-shm", "-journal"]
+        .iter()
+        .any(|tail| name.ends_with(tail))
+}
+
 /// Makes the folder, for its owner alone.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new()

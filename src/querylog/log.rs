@@ -5,12 +5,10 @@
 //! a command line does not know who types.
 
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
 use crate::document::choices;
 use crate::lists::category::Category;
@@ -19,10 +17,11 @@ use crate::policy::decision::Verdict;
 use super::filter::Filter;
 use super::moment::{self, End};
 use super::read::{self, Unreadable};
-use super::row::{Row, VARIOUS, mnemonic};
+use super::row::Row;
+use super::told::{JsonRow, MandatoryHosts, name_of, type_of};
 
-/// What stands in place of a name that is withheld.
-pub const WITHHELD: &str = "(withheld)";
+/// A command line does not know who types.
+const HOSTS: MandatoryHosts = MandatoryHosts::Withheld;
 
 /// What `schoolgate log` was asked for.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -79,8 +78,8 @@ pub fn log(
     for row in rows {
         match row {
             Ok(row) if args.json => {
-                serde_json::to_writer(&mut *out, &JsonRow::of(&row, zone))
-                    .map_err(io::Error::from)?;
+                let row = JsonRow::of(&row, zone, HOSTS);
+                serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)?;
                 out.write_all(b"\n")?;
             }
             Ok(row) => writeln!(out, "{}", for_people(&row, zone))?,
@@ -149,69 +148,6 @@ fn filter(args: &LogArgs, now: Timestamp, zone: &TimeZone) -> Result<Filter, Vec
     })
 }
 
-/// The interface contract: these fields, in this order, then whatever is new.
-#[derive(Serialize)]
-struct JsonRow<'r> {
-    time: String,
-    local: String,
-    device: Option<&'r str>,
-    name_of_device: Option<&'r str>,
-    mac: Option<&'r str>,
-    ip: Option<IpAddr>,
-    group: &'r str,
-    name: &'r str,
-    #[serde(rename = "type")]
-    rtype: String,
-    action: &'static str,
-    layer: &'static str,
-    categories: &'r [String],
-    source: Option<&'r str>,
-    policy: u64,
-    count: u64,
-    category: Option<&'r str>,
-    time_trusted: bool,
-}
-
-impl<'r> JsonRow<'r> {
-    fn of(row: &'r Row, zone: &TimeZone) -> Self {
-        let local = row.time.to_zoned(zone.clone());
-        Self {
-            time: format!("{:.3}", row.time),
-            local: local.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
-            device: row.device.as_deref(),
-            name_of_device: row.device_name.as_deref(),
-            mac: row.mac.as_deref(),
-            ip: row.ip,
-            group: &row.group,
-            name: shown_name(row),
-            rtype: shown_type(row),
-            action: row.action.id(),
-            layer: row.layer.id(),
-            categories: &row.categories,
-            source: row.source.as_deref(),
-            policy: row.policy,
-            count: row.count,
-            category: row.category.as_deref(),
-            time_trusted: row.time_trusted,
-        }
-    }
-}
-
-fn shown_name(row: &Row) -> &str {
-    match row {
-        _ if row.is_mandatory() => WITHHELD,
-        _ if row.is_various() => VARIOUS,
-        _ => &row.name,
-    }
-}
-
-fn shown_type(row: &Row) -> String {
-    match row {
-        _ if row.is_various() => "-".to_owned(),
-        _ => mnemonic(row.rtype),
-    }
-}
-
 const HEADINGS: [&str; 7] = ["TIME", "DEVICE", "GROUP", "ACTION", "WHY", "TYPE", "COUNT"];
 
 /// One line, in the school's time. A time with `?` comes from a clock that was
@@ -233,10 +169,10 @@ fn for_people(row: &Row, zone: &TimeZone) -> String {
         &row.group,
         row.action.id(),
         why,
-        &shown_type(row),
+        &type_of(row),
         &row.count.to_string(),
     ];
-    table_line(&columns, shown_name(row))
+    table_line(&columns, name_of(row, HOSTS))
 }
 
 fn table_line(columns: &[&str; 7], name: &str) -> String {

@@ -6,7 +6,8 @@
 //! at the end of a window put into its ring) → `writer` (one thread: drains,
 //! gathers in `spool`, writes) → `store` (one database a day in `day`, named
 //! by `days`, charts from `summary`) → `read` (whoever looks: `log`, `visits`) and
-//! `day_file` (whoever looks at one day by number).
+//! `day_file` (whoever looks at one day by number). `told` is what a program gets
+//! of a row.
 //! `retention` drops whole days, `erase` one device's rows; a `hold` stops both.
 //!
 //! It must never delay an answer: a full ring, a full disk or a broken database
@@ -42,6 +43,7 @@ mod spool;
 pub mod store;
 pub mod summary;
 mod tally;
+pub mod told;
 pub mod visits;
 mod words;
 pub mod writer;

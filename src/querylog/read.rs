@@ -37,6 +37,17 @@ pub struct Unreadable {
     pub why: String,
 }
 
+impl Unreadable {
+    /// A day that the writer could not use.
+    #[must_use]
+    pub fn set_aside(path: &Path) -> Self {
+        Self {
+            file: StoreError::name(path),
+            why: "it was damaged and has been set aside".to_owned(),
+        }
+    }
+}
+
 /// The rows that a filter lets through, with a warning for each unreadable day.
 pub struct Rows {
     filter: Filter,
@@ -78,7 +89,7 @@ pub fn rows(folder: &Path, zone: &TimeZone, filter: Filter) -> io::Result<Rows> 
         .into_iter()
         .filter(|(part, path)| match part {
             Part::Rows(date) => (first..=last).contains(date),
-            Part::SetAside(date) => (first..=last).contains(date) && !is_companion(path),
+            Part::SetAside(date) => (first..=last).contains(date) && !days::is_companion(path),
             Part::Companion(_) => false,
         })
         .collect();
@@ -108,13 +119,6 @@ pub fn rows_of(part: Part, path: PathBuf, filter: Filter) -> Rows {
     }
 }
 
-fn is_companion(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    ["-wal", "-shm", "-journal"]
-        .iter()
-        .any(|tail| name.ends_with(tail))
-}
-
 impl Iterator for Rows {
     type Item = Result<Row, Unreadable>;
 
@@ -141,9 +145,7 @@ impl Rows {
     fn next_day(&mut self) -> Option<Result<(), Unreadable>> {
         let (part, path) = self.parts.pop_front()?;
         if let Part::SetAside(_) = part {
-            let why = "it was damaged and has been set aside".to_owned();
-            let file = StoreError::name(&path);
-            return Some(Err(Unreadable { file, why }));
+            return Some(Err(Unreadable::set_aside(&path)));
         }
         let opened = OpenDay::open(path, &self.filter);
         Some(opened.map(|day| self.open = day))

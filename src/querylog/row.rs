@@ -7,6 +7,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::name::MAX_WIRE;
+#[cfg(test)]
+use crate::name::NameRef;
 use crate::policy::decision::{Layer, Verdict};
 
 /// One look-up, or several alike.
@@ -134,9 +137,73 @@ pub(super) fn reversed(name: &str) -> String {
     labels.join(".")
 }
 
+/// The wire form of a name that stands [`reversed`], written at the end of
+/// `buffer`; none if it is no name.
+pub(super) fn wire_of<'b>(reversed: &str, buffer: &'b mut [u8; MAX_WIRE]) -> Option<&'b [u8]> {
+    let mut start = MAX_WIRE - 1;
+    *buffer.get_mut(start)? = 0;
+    let mut rest = if reversed == "." {
+        &[]
+    } else {
+        reversed.as_bytes()
+    };
+    while !rest.is_empty() {
+        let mut label = [0; 63];
+        let mut length = 0;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            let byte = match byte {
+                b'.' => break,
+                b'\\' => unescaped(&mut rest)?,
+                byte => byte,
+            };
+            *label.get_mut(length)? = byte;
+            length += 1;
+        }
+        let label = label.get(..length).filter(|label| !label.is_empty())?;
+        let end = start;
+        start = start.checked_sub(length + 1)?;
+        let (first, others) = buffer.get_mut(start..end)?.split_first_mut()?;
+        *first = length as u8;
+        others.copy_from_slice(label);
+    }
+    buffer.get(start..)
+}
+
+/// What stands behind a backslash: three digits, or the octet itself.
+fn unescaped(rest: &mut &[u8]) -> Option<u8> {
+    let digits = rest.get(..3).and_then(|all| std::str::from_utf8(all).ok());
+    if let Some(octet) = digits.and_then(|digits| digits.parse().ok()) {
+        *rest = rest.get(3..)?;
+        return Some(octet);
+    }
+    let (&octet, after) = rest.split_first()?;
+    *rest = after;
+    Some(octet)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever octets somebody asks for.
+    #[test]
+    fn a_name_comes_back_from_how_it_is_stored() {
+        let check = |wire: &[u8]| {
+            let name = NameRef::from_wire(wire).unwrap();
+            let stored = reversed(&name.to_string());
+            assert_eq!(wire_of(&stored, &mut [0; MAX_WIRE]), Some(wire), "{stored}");
+        };
+        check(b"\0");
+        check(b"\x03www\x07example\x03com\0");
+        check(b"\x04a\\.b\x021 \x03\xff\x002\x01-\0");
+        let long = [[63; 64].as_slice(), &[63; 64], &[63; 64], &[61; 62], &[0]].concat();
+        check(&long);
+        for bad in ["com..www", "", "com.\\", &"a".repeat(64), &"a.".repeat(200)] {
+            let none = wire_of(bad, &mut [0; MAX_WIRE]).map(<[u8]>::to_vec);
+            assert!(none.is_none() || bad.is_empty(), "{bad}");
+        }
+    }
 
     #[test]
     fn types_have_names() {

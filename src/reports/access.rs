@@ -4,11 +4,17 @@
 //! Mandatory hosts are withheld: whom it is about must not be told an address of
 //! illegal content. Lines about other people stay out.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::alerts::personal;
+use crate::lists::load;
+use crate::name::Name;
+use crate::querylog::told::WITHHELD;
 use crate::record::Record;
+use crate::requests::personal::about as personal_requests;
 
 use super::ReportError;
 use super::bundle::{Bundle, Kind};
@@ -45,6 +51,8 @@ pub fn of_subject(
     let alerts = alerts.map_err(|error| ReportError::Io(std::io::Error::other(error)))?;
     let alerts = serde_json::to_value(alerts).map_err(std::io::Error::other)?;
     bundle.add("alerts.json", &pretty(&alerts)?)?;
+    let requests = requests(state_dir, subject)?;
+    bundle.add("requests.json", &pretty(&requests)?)?;
     let about = About {
         kind: Kind::SubjectAccess,
         devices: subject.devices.clone(),
@@ -54,6 +62,27 @@ pub fn of_subject(
         hosts: MandatoryHosts::Withheld,
     };
     export.finish(bundle, about, &gathered)
+}
+
+/// What they asked to be opened or blocked. A site may have come onto a mandatory
+/// list since; where that cannot be known, it is taken to have.
+fn requests(state_dir: &Path, subject: &Subject) -> Result<Value, ReportError> {
+    let all = personal_requests(state_dir, |word| subject.is_called(word));
+    let mut all = all.map_err(std::io::Error::other)?;
+    if !all.is_empty() {
+        let lists = load::open(state_dir).ok();
+        let may_be_told = |site: &str| {
+            let name = Name::parse(site).ok();
+            let known = lists.as_ref().zip(name);
+            known.is_some_and(|(lists, name)| !lists.covering(name.as_ref()).is_mandatory())
+        };
+        for told in all.iter_mut().filter(|told| !may_be_told(&told.site)) {
+            // They may have named it there, too.
+            WITHHELD.clone_into(&mut told.site);
+            WITHHELD.clone_into(&mut told.why);
+        }
+    }
+    Ok(serde_json::to_value(all).map_err(std::io::Error::other)?)
 }
 
 /// Whether a value of the record is about them.
@@ -78,6 +107,8 @@ rows.json       the same for a program
 incidents.json  the look-ups of one site within five minutes, taken together
 notes.json      what the school's staff have noted about them
 alerts.json     what the school's staff were told of them
+requests.json   sites you, or somebody for you or from the device, wanted opened
+                or blocked, and what the school answered
 devices.csv     the school's own list of devices, the lines in question
 record.json     who looked at these rows, and when
 manifest.json   who made this file, when, and the SHA-256 of each part
@@ -85,8 +116,7 @@ manifest.json   who made this file, when, and the SHA-256 of each part
 The name \"(withheld)\" stands for a host on a list of illegal content, which
 must not be handed out.
 
-For the school, before this is handed over: add what stands on the page Requests
-that was sent from the device or by the person. Read notes.json. What could cause
-serious harm to a child, or tells of another person, may have to be left out
-(Data Protection Act 2018, Schedules 2 and 3).
+For the school, before this is handed over: read notes.json and requests.json.
+What could cause serious harm to a child, or tells of another person, may have to
+be left out (Data Protection Act 2018, Schedules 2 and 3).
 ";

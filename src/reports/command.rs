@@ -15,6 +15,7 @@ use jiff::civil::Date;
 use crate::configuration::Configuration;
 use crate::incidents::{book::Book, hours::SchoolHours};
 use crate::querylog::moment::{self, End};
+use crate::standing;
 
 use super::further::further;
 use super::governors::{self, Governors};
@@ -195,7 +196,7 @@ pub fn report(
     if let What::Verify { file, key } = &args.what {
         return checked::check(file, key.as_deref(), out);
     }
-    let configuration = Configuration::load(folder).map_err(|complaints| {
+    let configuration = standing::configuration(folder).map_err(|complaints| {
         let lines: Vec<String> = complaints.iter().map(ToString::to_string).collect();
         ReportError::Refused(lines.join("\n"))
     })?;
@@ -229,13 +230,9 @@ impl Desk<'_> {
             What::Weekly { week, form } => {
                 let week = self.week(week.as_deref())?;
                 let school = &document.school;
-                let weekly = Weekly::of(
-                    self.book,
-                    school,
-                    week,
-                    further(self.state_dir, self.now),
-                    self.now,
-                );
+                let zone = &self.book.hours().zone;
+                let further = further(self.state_dir, week.ends(zone), zone, self.now);
+                let weekly = Weekly::of(self.book, school, week, further, self.now);
                 self.print(&weekly.sheet(self.book), &weekly, form, out)?;
             }
             What::Governors { from, to, form } => {
@@ -280,7 +277,7 @@ impl Desk<'_> {
                     access::of_subject(self.export(why), &subject, span.since, span.until)
                 };
                 written(file, packed, out)?;
-                let read = "Read notes.json in it before you hand it over.";
+                let read = "Read notes.json and requests.json in it before you hand it over.";
                 writeln!(out, "{read}")?;
             }
             What::Erase { whose, until, why } => return self.erase(whose, until, why, out),

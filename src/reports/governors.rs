@@ -19,7 +19,7 @@ use crate::incidents::digest::Cell;
 use crate::incidents::interest::is_sensitive_theme;
 use crate::lists::category::Theme;
 
-use super::period::Period;
+use super::period::{Period, written};
 use super::sheet::{Part, Sheet};
 use super::small::{LEAST, Shown, Total};
 
@@ -125,7 +125,7 @@ impl Governors {
         );
         let mut about = vec![
             self.school.clone(),
-            format!("From {} to {}", self.first, self.last),
+            format!("From {} to {}", written(self.first), written(self.last)),
             made(self.made, zone),
         ];
         if self.damaged_days > 0 {
@@ -142,8 +142,11 @@ impl Governors {
                     "In short",
                     vec![
                         format!(
-                            "Sensitive incidents: {}. From {} to {}: {}.",
-                            self.total, self.before.0, self.before.1, self.total_before
+                            "Sensitive incidents: {}. Before, from {} to {}: {}.",
+                            self.total,
+                            written(self.before.0),
+                            written(self.before.1),
+                            self.total_before
                         ),
                         format!("{} happened in school hours.", self.in_school_hours),
                     ],

@@ -9,6 +9,7 @@ use jiff::{Timestamp, ToSpan};
 use crate::querylog::days;
 use crate::querylog::hold::Holds;
 
+use super::period::written;
 use super::{ReportError, holds};
 
 /// What retention does here.
@@ -79,12 +80,21 @@ impl Keeping {
         says.push(match (self.oldest, self.newest) {
             (Some(oldest), Some(newest)) => {
                 let many = self.days;
-                format!("{many} days are there, from {oldest} to {newest}.")
+                let days = if many == 1 { "day is" } else { "days are" };
+                format!(
+                    "{many} {days} there, from {} to {}.",
+                    written(oldest),
+                    written(newest)
+                )
             }
             _ => "There is no day in the log yet.".to_owned(),
         });
         if let Some((day, at)) = self.next_drop {
-            says.push(format!("The next to go is {day}, on {at}."));
+            says.push(format!(
+                "The next to go is {}, on {}.",
+                written(day),
+                written(at)
+            ));
         }
         match &self.holds {
             Err(why) => says.push(format!("Everything is held, because of a mistake: {why}")),

@@ -118,10 +118,15 @@ impl Export<'_> {
                         &record.devices,
                         own_lines(&texts.devices, &about.devices),
                     ),
+                    ("exceptions", &record.added, texts.added.clone()),
                 ]
             }) {
+                // Most policies have no exceptions of the pages.
+                if name == "exceptions" && text.is_empty() {
+                    continue;
+                }
                 let short: String = hash.chars().take(12).collect();
-                let ending = if name == "policy" { "toml" } else { "csv" };
+                let ending = if name == "devices" { "csv" } else { "toml" };
                 let file = format!("{name}-{short}.{ending}");
                 if added.insert(file.clone()) {
                     bundle.add(&file, text.as_bytes())?;

@@ -117,6 +117,12 @@ pub fn ended_terms(year: &SchoolYear, today: Date, many: usize) -> Vec<Period> {
     terms
 }
 
+/// A day as people write it: `21 November 2026`.
+#[must_use]
+pub fn written(day: Date) -> String {
+    day.strftime("%-d %B %Y").to_string()
+}
+
 /// What a term is called.
 #[must_use]
 pub fn term_name(term: Period) -> String {

@@ -10,24 +10,16 @@ use serde::Serialize;
 
 use crate::lists::category::Theme;
 use crate::querylog::filter::Filter;
-use crate::querylog::log::WITHHELD;
 use crate::querylog::read;
-use crate::querylog::row::{Row, VARIOUS, mnemonic};
+use crate::querylog::row::Row;
+pub use crate::querylog::told::MandatoryHosts;
+use crate::querylog::told::{JsonRow, WITHHELD, name_of, source_of, type_of};
 use crate::querylog::visits::Incident;
 
 use super::{ReportError, csv};
 
 /// Most rows of one bundle: what is packed is packed in memory.
 pub const MOST_ROWS: usize = 400_000;
-
-/// Whether the hosts of mandatory hits are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MandatoryHosts {
-    /// As everywhere.
-    Withheld,
-    /// The safeguarding lead has asked for them, and the record says so.
-    Told,
-}
 
 /// Rows, and which days could not be read for them.
 #[derive(Debug, Default)]
@@ -136,53 +128,17 @@ pub fn as_csv(rows: &[Row], zone: &TimeZone, hosts: MandatoryHosts) -> Vec<u8> {
     csv::to_bytes(headings.chain(lines))
 }
 
-/// A row as `rows.json` has it: the fields of `schoolgate log --json`.
-#[derive(Serialize)]
-struct JsonRow<'r> {
-    time: String,
-    local: String,
-    time_trusted: bool,
-    device: Option<&'r str>,
-    name_of_device: Option<&'r str>,
-    mac: Option<&'r str>,
-    ip: Option<String>,
-    group: &'r str,
-    name: &'r str,
-    #[serde(rename = "type")]
-    rtype: String,
-    action: &'static str,
-    layer: &'static str,
-    category: Option<&'r str>,
-    categories: &'r [String],
-    source: Option<&'r str>,
-    policy: u64,
-    count: u64,
-}
-
-/// `rows.json`: one array.
+/// `rows.json`: one array, of the fields of `schoolgate log --json`.
 pub fn as_json(
     rows: &[Row],
     zone: &TimeZone,
     hosts: MandatoryHosts,
 ) -> serde_json::Result<Vec<u8>> {
-    let rows = rows.iter().map(|row| JsonRow {
-        time: row.time.to_string(),
-        local: local(row.time, zone),
-        time_trusted: row.time_trusted,
-        device: row.device.as_deref(),
-        name_of_device: row.device_name.as_deref(),
-        mac: row.mac.as_deref(),
-        ip: row.ip.map(|ip| ip.to_string()),
-        group: &row.group,
-        name: name_of(row, hosts),
-        rtype: type_of(row),
-        action: row.action.id(),
-        layer: row.layer.id(),
-        category: row.category.as_deref(),
-        categories: &row.categories,
-        source: source_of(row, hosts),
-        policy: row.policy,
-        count: row.count,
+    let rows = rows.iter().map(|row| {
+        let mut told = JsonRow::of(row, zone, hosts);
+        // Its time is its key: to the last digit.
+        told.time = row.time.to_string();
+        told
     });
     lines_of(rows)
 }
@@ -247,30 +203,9 @@ fn local(time: Timestamp, zone: &TimeZone) -> String {
     local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
-fn name_of(row: &Row, hosts: MandatoryHosts) -> &str {
-    match hosts {
-        MandatoryHosts::Withheld if row.is_mandatory() => WITHHELD,
-        _ if row.is_various() => VARIOUS,
-        _ => &row.name,
-    }
-}
-
-/// Which list it is on says much of what a withheld host is.
-fn source_of(row: &Row, hosts: MandatoryHosts) -> Option<&str> {
-    let source = row.source.as_deref();
-    source.filter(|_| hosts == MandatoryHosts::Told || !row.is_mandatory())
-}
-
 fn domain_of(incident: &Incident, hosts: MandatoryHosts) -> &str {
     match hosts {
         MandatoryHosts::Withheld if incident.mandatory => WITHHELD,
         _ => &incident.domain,
     }
-}
-
-fn type_of(row: &Row) -> String {
-    if row.is_various() {
-        return "-".to_owned();
-    }
-    mnemonic(row.rtype)
 }

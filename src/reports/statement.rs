@@ -60,7 +60,7 @@ fn listeners(listen: &Listen) -> Part {
     let addresses = |all: &[SocketAddr]| {
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();
         if all.is_empty() {
-            "nowhere".to_owned()
+            "not offered".to_owned()
         } else {
             all.join(", ")
         }
@@ -83,7 +83,11 @@ fn groups(configuration: &Configuration) -> Part {
         let networks: Vec<String> = group.networks.iter().map(|n| n.value.to_string()).collect();
         vec![
             group.id.value.clone(),
-            networks.join(", "),
+            if networks.is_empty() {
+                "none of its own".to_owned()
+            } else {
+                networks.join(", ")
+            },
             blocked(group),
             safe_search(group).to_owned(),
         ]
@@ -109,8 +113,12 @@ pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
     let upstreams = configuration.settings.upstream.servers.len();
     let rows =
         format!("Rows: {days} days, then a whole day is dropped at a time; a legal hold stops it.");
+    let upstreams = match upstreams {
+        1 => "1 upstream resolver gets".to_owned(),
+        many => format!("{many} upstream resolvers get"),
+    };
     let upstreams = format!(
-        "{upstreams} upstream resolvers get the names that are not blocked or cached, and nothing \
+        "{upstreams} the names that are not blocked or cached, and nothing \
          that identifies a device. Whoever the school sends alerts to learns which device met what \
          kind of site. Bundles go to whom somebody hands them; the record has each."
     );
@@ -147,8 +155,8 @@ pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
             saying(
                 "Rights",
                 &[
-                    "Access: `schoolgate report subject`. Erasure: `schoolgate report erase`. Both \
-                   are recorded.",
+                    "Access: the page Evidence and subject access. Erasure: schoolgate report erase, \
+                   at the machine. Both are recorded.",
                 ],
             ),
         ],

@@ -89,7 +89,8 @@ impl Subject {
     #[must_use]
     pub fn is_called(&self, text: &str) -> bool {
         let mut words = self.keys.iter().map(String::as_str).chain(self.person());
-        words.any(|word| word.eq_ignore_ascii_case(text))
+        let text = text.trim().to_lowercase();
+        words.any(|word| word.to_lowercase() == text)
     }
 }
 

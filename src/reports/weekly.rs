@@ -20,7 +20,7 @@ use crate::lists::category::Theme;
 use crate::querylog::visits::Incident;
 
 use super::governors::made;
-use super::period::Period;
+use super::period::{Period, written};
 use super::sheet::{Part, Sheet};
 
 /// Devices named at most.
@@ -112,7 +112,7 @@ impl Weekly {
         further: Vec<Further>,
         now: Timestamp,
     ) -> Self {
-        let zone = &book.hours().zone;
+        let zone = book.zone();
         let (start, end) = week.ends(zone);
         let until = end.min(now.max(start));
         let week_ago = until.to_zoned(zone.clone()).saturating_sub(7.days());
@@ -160,7 +160,7 @@ impl Weekly {
     /// As it is read.
     #[must_use]
     pub fn sheet(&self, book: &Book) -> Sheet {
-        let zone = &book.hours().zone;
+        let zone = book.zone();
         let before = if self.over {
             "Week before"
         } else {
@@ -205,8 +205,9 @@ impl Weekly {
             ),
             self.devices_part(),
         ];
+        // Whatever else there is, this comes first.
         if self.mandatory.now > 0 {
-            parts.push(Part::saying("Illegal content", vec![ILLEGAL.to_owned()]));
+            parts.insert(0, Part::saying("Illegal content", vec![ILLEGAL.to_owned()]));
         }
         let further = self.further.iter();
         parts.extend(further.map(|f| Part::saying(&f.heading, f.says.clone())));
@@ -215,10 +216,14 @@ impl Weekly {
         }
         let so_far = if self.over { "" } else { ", so far" };
         Sheet {
-            title: format!("Safeguarding digest, week {}", self.week),
+            title: format!("Safeguarding digest, week of {}", written(self.first)),
             about: vec![
                 self.school.clone(),
-                format!("Monday {} to Sunday {}{so_far}", self.first, self.last),
+                format!(
+                    "Monday {} to Sunday {}{so_far}",
+                    written(self.first),
+                    written(self.last)
+                ),
                 made(self.made, zone),
             ],
             parts,

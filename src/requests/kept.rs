@@ -77,7 +77,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Trouble> {
     }
 }
 
-fn try_open(path: &Path) -> Result<Connection, Trouble> {
+/// The same, but what is damaged is an error.
+pub(super) fn try_open(path: &Path) -> Result<Connection, Trouble> {
     if let Some(folder) = path.parent() {
         durable::create_folder(folder)?;
     }

@@ -28,6 +28,7 @@ use crate::name::Name;
 
 mod admission;
 mod kept;
+pub mod personal;
 mod said;
 mod store;
 

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How long the whole exchange may take.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// More than this is no answer of ours.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -22,8 +20,10 @@ pub(super) fn ask(
     method: &str,
     path: &str,
     body: &[u8],
+    patience: Duration,
 ) -> io::Result<Option<Vec<u8>>> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
+    let told = |error: &io::Error| told(error, patience);
     let mut stream = match connect(socket) {
         Ok(stream) => stream,
         // A socket whose process was killed stays behind and refuses.
@@ -37,7 +37,7 @@ pub(super) fn ask(
         }
         Err(error) => return Err(told(&error)),
     };
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(patience))?;
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: serve\r\nConnection: close\r\n\
@@ -97,10 +97,14 @@ fn body_of(answer: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// In words for a page.
-fn told(error: &io::Error) -> io::Error {
+fn told(error: &io::Error, patience: Duration) -> io::Error {
     let words = match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            "it does not answer within half a second".to_owned()
+            let within = match patience.as_secs() {
+                0 => "half a second".to_owned(),
+                seconds => format!("{seconds} seconds"),
+            };
+            format!("it does not answer within {within}")
         }
         ErrorKind::PermissionDenied => {
             "this account may not ask it; run both as the same one".to_owned()

@@ -1,9 +1,12 @@
 //! `kill -9` at any moment: each alert arrives, and arrives once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{Post, number, school, start};
+use super::{Post, eventually, number, school, start};
+use crate::dashboard::client::Pages;
 use crate::serve::school::{Running, School};
 use crate::serve::within;
 
@@ -62,4 +65,37 @@ fn killed_at_any_moment_it_tells_each_alert_once() {
     assert_eq!(devices.len(), usize::from(asked), "each device is told of");
     // By their Message-ID each is there once, whatever SMTP could not settle.
     assert_eq!(times.len(), usize::from(asked));
+}
+
+/// Two of them, of which one dies: the other tells of what comes then. The lock
+/// they find is its owner's alone, whatever the machine lets files be.
+#[test]
+fn whoever_found_the_lock_taken_watches_when_it_is_free() {
+    let school = School::start(school("", ""));
+    let first = school.folder.command(&["dashboard"]);
+    let mut open_to_all = Command::new("sh");
+    open_to_all
+        .args(["-c", "umask 0; exec \"$@\"", "sh"])
+        .arg(first.get_program())
+        .args(first.get_args());
+    let first = Pages::start_as(open_to_all);
+    let lock = school.folder.state().join("alerts.lock");
+    let mode = std::fs::metadata(lock).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let second = Pages::start(&school.folder);
+    eventually("a second one to find the lock taken", || {
+        let said = second.stderr();
+        said.contains("another process sends the alerts")
+            .then_some(())
+    });
+    let begun = "SELECT count(*) FROM notes WHERE key = 'begun'";
+    eventually("the alerts to begin", || {
+        (number(&school.folder, begun) == 1).then_some(())
+    });
+    drop(first);
+    school.ask_from("127.0.0.7", "hurt.example");
+    let raised = "SELECT count(*) FROM alerts WHERE kind = 'hit'";
+    eventually("its alert", || {
+        (number(&school.folder, raised) == 1).then_some(())
+    });
 }

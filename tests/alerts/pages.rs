@@ -16,7 +16,7 @@ fn an_alert_is_read_acknowledged_and_tried_out() {
     let devices = "id,name,mac,ip,group,owner,kind\n\
                    ipad-7,<script>alert(1)</script>,,127.0.0.7,pupil,,\n";
     school.folder.put("devices.csv", devices);
-    school.server.signal(nix::sys::signal::Signal::SIGHUP);
+    school.folder.put_in_force();
     let renamed = || {
         school.ask_from("127.0.0.7", "vile-things.example");
         let log = school.folder.log();

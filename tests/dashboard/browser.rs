@@ -81,8 +81,10 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--hide-scrollbars".to_owned(),
-            // Nothing but this machine can be reached.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
+            // Nothing but this machine can be reached; examples are led here, as
+            // blocked sites are.
+            "--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+                .to_owned(),
             format!(
                 "--user-data-dir={}",
                 browser.profile.path().join("p").display()
@@ -237,7 +239,7 @@ impl Browser {
     /// The whole page as a picture, for somebody to look at.
     pub(crate) fn picture(&self, name: &str) {
         let capture = json!({"cmd": "Page.captureScreenshot", "params": {
-            "format": "png", "captureBeyondViewport": true,
+            "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
         }});
         let picture = self.post("/goog/cdp/execute", &capture);
         let bytes = picture["data"].as_str().unwrap();
@@ -254,16 +256,35 @@ impl Browser {
         bytes
     }
 
-    /// What axe-core finds to be serious or worse, in words; in both schemes.
+    /// What axe-core finds to be serious or worse, in words.
     pub(crate) fn barriers(&self) -> Vec<String> {
+        self.found_by_axe(&json!([
+            "wcag2a",
+            "wcag2aa",
+            "wcag21a",
+            "wcag21aa",
+            "wcag22aa",
+            "best-practice"
+        ]))
+    }
+
+    /// The same of colours alone: in another scheme nothing else is different.
+    pub(crate) fn faint(&self) -> Vec<String> {
+        self.found_by_axe(&json!(["color-contrast"]))
+    }
+
+    /// By the names of rules or by what they are tagged with.
+    fn found_by_axe(&self, only: &Value) -> Vec<String> {
         let Some(axe) = &self.axe else {
             return Vec::new();
         };
-        self.run(axe);
+        if self.run("return typeof axe") == "undefined" {
+            self.run(axe);
+        }
         let script = "const done = arguments[arguments.length - 1];
-            axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
-                'best-practice']}).then(done, error => done({error: String(error)}));";
-        let found = self.post("/execute/async", &json!({"script": script, "args": []}));
+            axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']})
+                .then(done, error => done({error: String(error)}));";
+        let found = self.post("/execute/async", &json!({"script": script, "args": [only]}));
         assert!(found["violations"].is_array(), "{found}");
         let grave = |violation: &&Value| {
             matches!(violation["impact"].as_str(), Some("serious" | "critical"))
@@ -277,6 +298,11 @@ impl Browser {
             )
         });
         words.collect()
+    }
+
+    /// Whether there is somebody who finds barriers.
+    pub(crate) fn has_axe(&self) -> bool {
+        self.axe.is_some()
     }
 
     /// Whether the page is wider than a screen of this width: on a phone the

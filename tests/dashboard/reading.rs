@@ -1,12 +1,18 @@
 //! Reading what pupils looked up: who sees what, and what is written down of it.
 
 use std::fs;
+use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use schoolgate::changes::ask::{Ask, Outcome, Proposed, Wanted, Wish};
+use schoolgate::changes::proposal::Author;
+use schoolgate::configuration::Configuration;
 
 use super::client::{Account, Client, Pages};
 use super::seed::{self, Log, MANDATORY, TRIED, TRIED_NAME, TRIED_SITE};
 use crate::serve::school::Folder;
+use crate::serve::within;
 
 /// A school with a fortnight behind it, and its pages.
 struct Meadowbrook {
@@ -28,6 +34,13 @@ impl Meadowbrook {
     fn record(&self) -> String {
         fs::read_to_string(self.folder.state().join("record/access.jsonl")).unwrap()
     }
+}
+
+/// The school's day on which something happened, at whatever hour this runs.
+fn yesterday() -> Date {
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let now = Timestamp::now().to_zoned(zone);
+    now.yesterday().unwrap().date()
 }
 
 /// The first incident's page in a list.
@@ -52,7 +65,7 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
     for words in [
         TRIED_NAME,
         "forum.hurt-diary.example",
-        "Policy 1",
+        "Rules number 1",
         "list <code>test-self_harm</code>",
         "What each layer said",
         "belongs to",
@@ -69,8 +82,10 @@ fn the_lead_finds_who_tried_self_harm_sites_and_it_is_written_down() {
         "{}",
         incident.body
     );
-    let day = dsl.get(&format!("/devices/{TRIED}"));
+    let day = dsl.get(&format!("/devices/{TRIED}?date={}", yesterday()));
     assert!(day.page().contains(TRIED_NAME), "{}", day.body);
+    let quiet = dsl.get(&format!("/devices/{TRIED}?date=2020-01-01"));
+    assert!(quiet.page().contains(TRIED_NAME), "{}", quiet.body);
     let found = dsl.get("/search?q=hurt-diary");
     assert!(found.page().contains("www.hurt-diary.example"));
     let of_person = dsl.get("/search?q=c.+price");
@@ -108,7 +123,7 @@ fn a_mandatory_host_is_for_the_lead_alone_and_on_a_button_of_its_own() {
         &incident,
         "/search?q=vile",
         &format!("/search?q={}", seed::MANDATORY_DEVICE),
-        &format!("/devices/{}?date=yesterday", seed::MANDATORY_DEVICE),
+        &format!("/devices/{}?date={}", seed::MANDATORY_DEVICE, yesterday()),
     ]
     .map(str::to_owned);
     let mut others: Vec<Client> = ["head", "technician", "governor", "auditor"]
@@ -143,6 +158,102 @@ fn a_mandatory_host_is_for_the_lead_alone_and_on_a_button_of_its_own() {
     }
     let record = school.record();
     assert!(record.contains("saw_mandatory_host") && !record.contains("vile"));
+}
+
+/// R-10: a trace asks today's lists, and a head must not learn from it that a
+/// name of then has since become mandatory.
+#[test]
+fn a_trace_does_not_tell_that_a_name_has_become_mandatory() {
+    let folder = seed::plan().start().stop();
+    let now = Timestamp::now();
+    let mut log = Log::new(&folder, &jiff::tz::TimeZone::get("Europe/London").unwrap());
+    let then = now - SignedDuration::from_mins(1);
+    log.visit(then, TRIED, "gambling", "bets.example", 1);
+    log.visit(then, "lab2-05", "gambling", "casino.example", 1);
+    log.write(now);
+    let mandatory = format!("http://{MANDATORY}/\nhttp://www.bets.example/\n");
+    folder.put("illegal.txt", &mandatory);
+    folder.refresh();
+    let pages = Pages::start(&folder);
+    let mut head = Client::signed_in(&pages, &folder, "head");
+    let list = head.get("/incidents?from=2016-01-01&theme=all&background=show");
+    let mut incidents: Vec<String> = list
+        .page()
+        .split("href=\"/incidents/")
+        .skip(1)
+        .map(|rest| head.get(&format!("/incidents/{}", rest.split('"').next().unwrap())))
+        .map(|incident| incident.page().to_owned())
+        .collect();
+    incidents.sort_by_key(|incident| incident.contains("www.bets.example"));
+    let [other, hit] = &incidents[..] else {
+        panic!("{incidents:?}");
+    };
+    // What is no secret is explained, with the lists of today.
+    for words in ["no longer kept", "What each layer said"] {
+        assert!(other.contains(words), "{words}: {other}");
+        assert!(!hit.contains(words), "{words}: {hit}");
+    }
+    assert!(hit.contains("would decide it otherwise"), "{hit}");
+    assert!(hit.contains("www.bets.example"), "{hit}");
+}
+
+/// What somebody has activated holds for the pages too, without a restart.
+#[test]
+fn school_hours_are_those_of_the_policy_in_force() {
+    let hours = |from: &str, to: &str| {
+        let all = r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#;
+        let policy = seed::plan().policy;
+        format!(
+            "{policy}[changes]\nrule = \"notify\"\n[timetables.school_hours]\ndays = {all}\nfrom = \"{from}\"\nto = \"{to}\"\n\
+             outside_terms = true\n"
+        )
+    };
+    let mut plan = seed::plan();
+    plan.policy = hours("08:00", "09:00");
+    let school = plan.start();
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let mut log = Log::new(&school.folder, &zone);
+    let yesterday = Timestamp::now().to_zoned(zone).yesterday().unwrap();
+    let noon = yesterday.date().at(12, 0, 0, 0);
+    let noon = noon.to_zoned(yesterday.time_zone().clone()).unwrap();
+    log.visit(noon.timestamp(), TRIED, "self_harm", TRIED_SITE, 1);
+    log.write(Timestamp::now());
+    let pages = Pages::start(&school.folder);
+    let mut dsl = Client::signed_in(&pages, &school.folder, "dsl");
+    let list = "/incidents?from=2016-01-01&hours=";
+    let count = |dsl: &mut Client, within: &str| {
+        let page = dsl.get(&format!("{list}{within}"));
+        page.page().matches("class=\"incident\"").count()
+    };
+    assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
+    // What stands in the folder is not yet in force.
+    school.folder.put("policy.toml", &hours("11:00", "13:00"));
+    assert_eq!((count(&mut dsl, "in"), count(&mut dsl, "out")), (0, 1));
+    let texts = Configuration::load(school.folder.path())
+        .map_err(|_| ())
+        .unwrap()
+        .texts;
+    let ask = Ask {
+        by: Author {
+            account: "h.head".to_owned(),
+            email: String::new(),
+        },
+        from: None,
+        wish: Wish::Propose(Proposed {
+            why: "The day is longer.".to_owned(),
+            change: Wanted::Files(Box::new(texts)),
+            rehearsal: None,
+            requests: Vec::new(),
+        }),
+    };
+    let outcome = ask.put_to(&school.folder.state()).unwrap();
+    assert!(matches!(outcome, Outcome::InForce { .. }), "{outcome:?}");
+    within(Duration::from_secs(60), "the pages to go by it", || {
+        let counts = (count(&mut dsl, "in"), count(&mut dsl, "out"));
+        (counts == (1, 0)).then_some(())
+    });
+    let incident = first_incident(dsl.get(&format!("{list}in")).page());
+    assert!(dsl.get(&incident).page().contains(", in school hours"));
 }
 
 #[test]
@@ -186,7 +297,7 @@ fn two_people_who_review_the_same_incident_are_told_of_each_other() {
             .contains("&lt;script&gt;alert(1)&lt;/script&gt;")
     );
     assert!(!page.body.contains("<script"));
-    assert!(page.body.contains("With <bdi class=\"name\">deputy</bdi>"));
+    assert!(page.body.contains("deputy</bdi> is dealing with it"));
     for (text, status) in [(" \r\n ", 303), (&*"x".repeat(4097), 400)] {
         let answer = one.post(&format!("{incident}/note"), &[("text", text)]);
         assert_eq!(answer.status, status, "{answer:?}");

@@ -9,7 +9,7 @@ use schoolgate::requests::{
     Answer, Asking, Line, NotTaken, Outcome, Received, Requests, State, Text, Voice, Wish,
 };
 
-use super::client::{Client, Pages as Served};
+use super::client::{Account, Client, Pages as Served};
 use super::running::{Page, Pages};
 use crate::serve::eventually;
 use crate::serve::school::Plan;
@@ -376,5 +376,41 @@ fn the_queue_is_worked_through_and_shows_each_role_what_is_theirs() {
     assert_eq!(
         (voice.who.as_str(), voice.account.as_deref()),
         ("Jo Bloggs", Some("dsl"))
+    );
+}
+
+/// Whoever knows a password and has no code yet asks as anybody does, and sees
+/// nothing of whose account it is.
+#[test]
+fn half_a_sign_in_is_nobody() {
+    let folder = Plan::new(&["127.0.0.1:9".parse().unwrap()]).write();
+    folder.refresh();
+    let pages = Served::start(&folder);
+    let mut account = Account::make(&folder, "dsl");
+    let mut whole = Client::as_account(&pages, &mut account);
+    let mut half = Client::new(&pages);
+    let answer = half.give_password(&account.name, &account.password);
+    assert_eq!(answer.status, 303, "{answer:?}");
+    // The page that asks for the code has the token of this session.
+    half.csrf = None;
+    half.get("/sign-in/code").page();
+    assert!(half.csrf.is_some());
+    for (client, is_somebody) in [(&mut whole, true), (&mut half, false)] {
+        let form = client.get("/request");
+        assert_eq!(form.page().contains("Sign out"), is_somebody);
+        let site = format!("maths{is_somebody}.example");
+        let sent = [("site", &*site), ("wish", "unblock"), ("why", "x")];
+        let page = eventually("the lists", || {
+            let page = client.post("/request", &sent);
+            (page.status != 503).then_some(page)
+        });
+        assert_eq!(page.page().contains("Sign out"), is_somebody);
+    }
+    let queue = Requests::new(&folder.state(), [7; 32]);
+    let voices = [1, 2].map(|id| queue.file(id).unwrap().unwrap().voices.remove(0));
+    assert_eq!(voices[0].account.as_deref(), Some("dsl"));
+    assert_eq!(
+        (voices[1].account.as_deref(), voices[1].who.as_str()),
+        (None, "")
     );
 }

@@ -16,6 +16,7 @@ use schoolgate::policy::decision::{Layer, LogLevel, Verdict};
 use schoolgate::querylog::event::Event;
 use schoolgate::querylog::recorder::{Recorder, recorder};
 use schoolgate::querylog::writer::{Settings, Writer};
+use schoolgate::record::Record;
 
 use crate::serve::school::{Folder, Plan};
 
@@ -204,11 +205,17 @@ pub(crate) fn fortnight(plan: &Plan, now: Timestamp) -> Folder {
 
 /// Says in the record of what was in force that it was so since then.
 fn has_served_since(folder: &Folder, then: Timestamp) {
-    let path = folder.state().join("changes/activations.jsonl");
-    let line = std::fs::read_to_string(&path).unwrap();
-    let mut record: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
-    record["time"] = then.to_string().into();
-    std::fs::write(&path, format!("{record}\n")).unwrap();
+    let record = Record::of_changes(&folder.state());
+    let entries = record.entries().unwrap();
+    for file in ["record.jsonl", "head.json"] {
+        std::fs::remove_file(folder.state().join("changes").join(file)).unwrap();
+    }
+    for mut entry in entries {
+        if let Some(activation) = entry.deed.about.get_mut("activation") {
+            activation["time"] = then.to_string().into();
+        }
+        record.add(entry.deed, then).unwrap();
+    }
 }
 
 /// What everybody does: adverts, games, chats, and lessons that are let through.

@@ -37,7 +37,7 @@ fn a_new_lead_needs_few_clicks_from_the_door_to_the_evidence() {
     browser.fill("#password", PASSWORD);
     click(&|| browser.press("Sign in"));
     browser.fill("#code", &account.code());
-    click(&|| browser.press("Go on"));
+    click(&|| browser.press("Continue"));
     browser.wait_for("Sensitive incidents today");
     click(&|| browser.click("a[href='/incidents?range=yesterday']"));
     browser.wait_for(TRIED_NAME);
@@ -54,7 +54,7 @@ fn a_new_lead_needs_few_clicks_from_the_door_to_the_evidence() {
     click(&|| browser.press("Export as evidence"));
     browser.fill("#why", "Asked for by the head");
     browser.picture("walk-export");
-    click(&|| browser.press("Take out a signed file"));
+    click(&|| browser.press("Download a signed file"));
     let file: PathBuf = eventually("a signed file", || {
         let mut files = std::fs::read_dir(downloads.path()).unwrap().flatten();
         let file = files.find(|file| file.path().extension().is_some_and(|e| e == "zip"));

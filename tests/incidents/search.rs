@@ -6,8 +6,8 @@ use schoolgate::incidents::search::Sought;
 use schoolgate::incidents::sight::Sight;
 use schoolgate::incidents::wanted::Page;
 use schoolgate::policy::decision::LogLevel;
-use schoolgate::querylog::log::WITHHELD;
 use schoolgate::querylog::row::Row;
+use schoolgate::querylog::told::WITHHELD;
 
 use super::{all_rows, book, log_of, made};
 use crate::querylog::{Bench, allowed, blocked, later, mandatory};

@@ -173,7 +173,7 @@ fn the_log_prints_the_contract() {
          \"device\":\"ipad-7\",\"name_of_device\":\"iPad 7\",\"mac\":\"00:1a:2b:3c:4d:5e\",\
          \"ip\":\"10.1.0.7\",\"group\":\"pupils\",\"name\":\"(withheld)\",\"type\":\"A\",\
          \"action\":\"block\",\"layer\":\"mandatory\",\"categories\":[\"terrorism\"],\
-         \"source\":\"list-a\",\"policy\":7,\"count\":1,\"category\":\"terrorism\",\
+         \"source\":null,\"policy\":7,\"count\":1,\"category\":\"terrorism\",\
          \"time_trusted\":true}"
     );
     let table = printed(&bench, &LogArgs::default());

@@ -41,7 +41,7 @@ fn taken_out(folder: &Folder, more: &[&str]) -> PathBuf {
     file
 }
 
-fn members(bytes: &[u8]) -> Members {
+pub(super) fn members(bytes: &[u8]) -> Members {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
     let names: Vec<String> = (0..zip.len())
         .map(|at| zip.by_index(at).unwrap().name().unwrap().into_owned())
@@ -134,6 +134,17 @@ fn evidence_has_the_rows_the_rules_and_the_reason() {
         ]
     );
     assert_eq!(text("rows.csv").lines().count(), 5);
+    // not even which list the withheld host is on.
+    let sources: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["source"].as_str())
+        .collect();
+    let harm = Some("test-self_harm");
+    assert_eq!(sources, [harm, harm, harm, None]);
+    assert!(text("rows.csv").contains("test-self_harm"));
+    assert!(!text("rows.csv").contains("test-illegal"));
     assert!(text("policy-#.toml").contains("Meadowbrook"));
     // The device's own line, and no other child's.
     assert_eq!(text("devices-#.csv").lines().count(), 2);
@@ -385,6 +396,7 @@ fn mandatory_hosts_are_told_to_who_may_ask_and_it_is_recorded() {
     let all = members(&told.bytes);
     let rows = String::from_utf8_lossy(&all["rows.csv"]).into_owned();
     assert!(rows.contains(seed::MANDATORY), "{rows}");
+    assert!(rows.contains("test-illegal"), "{rows}");
     let done = deeds(&folder, "exported_evidence");
     assert_eq!(done[0]["about"]["mandatory_hosts"], true);
     assert_eq!(done[0]["who"], "d.lead");

@@ -200,7 +200,10 @@ fn notes_go_too() {
             .unwrap();
     }
     let said = fine(&erase(&folder, &[]));
-    assert!(said.contains("4 notes and 0 alerts"), "{said}");
+    assert!(
+        said.contains("4 notes, 0 alerts and their words in 0 requests"),
+        "{said}"
+    );
     drop(book);
     let state = folder.state();
     let gone = format!("a note on {}, category", seed::TRIED);
@@ -208,6 +211,56 @@ fn notes_go_too() {
     let kept = format!("a note on {}, mandatory", seed::TRIED);
     assert!(!stands_below(&state, &kept).is_empty());
     assert!(!stands_below(&state, "a note on ipad-7a-01").is_empty());
+}
+
+/// Rows may be gone, by retention or with a disk; what was noted of a day that is
+/// held stays, and the day is named.
+#[test]
+fn a_held_day_without_rows_keeps_what_was_noted_of_it() {
+    use schoolgate::configuration::Configuration;
+    use schoolgate::incidents::wanted::{Page, Wanted};
+    use schoolgate::incidents::{book::Book, casework::Word, hours::SchoolHours};
+
+    let folder = seed::plan().write();
+    let configuration = Configuration::load(folder.path()).map_err(|_| ()).unwrap();
+    let mut log = Log::new(&folder, &london());
+    let day = SignedDuration::from_hours(24);
+    for back in [3, 6] {
+        let at = hours_ago(1) - day * back;
+        log.visit(at, seed::TRIED, "self_harm", seed::TRIED_SITE, 1);
+        log.write(Timestamp::now());
+    }
+    let book = Book::open(&folder.state(), SchoolHours::of(&configuration.document));
+    let all = book
+        .incidents(&Wanted::default(), Page::first(10))
+        .incidents;
+    // Newest first.
+    let dates = [0, 1].map(|at| book.date(all[at].first).to_string());
+    for (incident, date) in all.iter().zip(&dates) {
+        let note = Word::Note(format!("a note on {date}"));
+        let now = Timestamp::now();
+        book.casework().add(incident, "d.lead", &note, now).unwrap();
+    }
+    drop(book);
+    fine(&folder.run(&["report", "hold", "add", &dates[0], "--why", "police"]));
+    for file in std::fs::read_dir(folder.state().join("querylog")).unwrap() {
+        let file = file.unwrap();
+        if file.file_name().to_str().unwrap().starts_with(&dates[0]) {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let output = erase(&folder, &[]);
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(
+        said.contains("1 rows") && said.contains("1 notes"),
+        "{said}"
+    );
+    let named = format!("1 days are held and were left as they are: {}.", dates[0]);
+    assert!(said.contains(&named), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stands =
+        dates.map(|date| !stands_below(&folder.state(), &format!("a note on {date}")).is_empty());
+    assert_eq!(stands, [true, false]);
 }
 
 /// `--until` is a day to its end, and never in the future.

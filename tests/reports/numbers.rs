@@ -79,6 +79,34 @@ fn a_fortnight_in_numbers() {
     println!("{text}\n{}", report(&folder, &["weekly", "--week", &week]));
 }
 
+/// Days before the first of the log are not there; a day that cannot be read is.
+#[test]
+fn only_what_is_there_can_be_damaged() {
+    let folder = school();
+    let today = Timestamp::now().to_zoned(super::london()).date();
+    let first = today.saturating_sub(jiff::ToSpan::days(60)).to_string();
+    let last = today.to_string();
+    let span = ["governors", "--from", &first, "--to", &last];
+    let damaged = |says: &str| {
+        let json = report(&folder, &[&span[..], &["--json"]].concat());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let text = report(&folder, &span);
+        assert_eq!(text.contains("could not be read"), !says.is_empty());
+        assert!(text.contains(says), "{text}");
+        json["damaged_days"].as_u64().unwrap()
+    };
+    assert_eq!(damaged(""), 0);
+    // A day that is over, whose numbers nobody has kept yet.
+    let day = today.saturating_sub(jiff::ToSpan::days(4));
+    let log = folder.state().join("querylog");
+    std::fs::remove_dir_all(folder.state().join("incidents")).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(log.join(format!("{day}.db{end}")));
+    }
+    std::fs::write(log.join(format!("{day}.db")), vec![0x5a; 40_000]).unwrap();
+    assert_eq!(damaged("1 days could not be read"), 1);
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_words() {
     let folder = seed::plan().write();

@@ -32,21 +32,15 @@ fn a_new_policy_holds_for_cached_names_too() {
         Reply::read(&client.exchange(school.dns, &packet).unwrap())
     };
     assert_eq!(ask("news.example").addresses(), [ADDRESS]);
-    let number = school.metric("schoolgate_policy_number");
     school.folder.put("policy.toml", &denying("news.example"));
-    school.server.signal(Signal::SIGHUP);
-    eventually("the new policy", || {
-        (school.metric("schoolgate_policy_number") > number).then_some(())
-    });
+    let number = school.folder.put_in_force();
+    assert!((school.metric("schoolgate_policy_number") - number as f64).abs() < 0.5);
     // Once it is in force there is not one answer by the old one.
     for _ in 0..20 {
         assert_eq!(ask("news.example").errors, [15]);
     }
     school.folder.put("policy.toml", POLICY);
-    school.server.signal(Signal::SIGHUP);
-    eventually("the old policy", || {
-        (school.metric("schoolgate_policy_number") > number + 1.0).then_some(())
-    });
+    assert_eq!(school.folder.put_in_force(), number + 1);
     assert_eq!(ask("news.example").addresses(), [ADDRESS]);
 }
 
@@ -64,12 +58,8 @@ fn a_question_on_its_way_is_judged_by_the_policy_that_meets_its_answer() {
     eventually("the question to be asked on", || {
         (upstream.count("news.example") > 0).then_some(())
     });
-    let number = school.metric("schoolgate_policy_number");
     school.folder.put("policy.toml", &denying("news.example"));
-    school.server.signal(Signal::SIGHUP);
-    eventually("the new policy", || {
-        (school.metric("schoolgate_policy_number") > number).then_some(())
-    });
+    school.folder.put_in_force();
     gate.open();
     assert_eq!(Reply::read(&client.receive().unwrap()).errors, [15]);
     assert_eq!(streams::next(&mut stream).unwrap().errors, [15]);
@@ -79,24 +69,54 @@ fn a_question_on_its_way_is_judged_by_the_policy_that_meets_its_answer() {
 fn a_bad_policy_changes_nothing_and_is_told() {
     let upstream = Upstream::plain();
     let school = Plan::new(&[upstream.address]).start();
-    let failed = || school.metric("schoolgate_policy_reload_failed ");
-    assert!(failed() < 0.5);
-    school.folder.put(
-        "policy.toml",
-        &POLICY.replace("\"gambling\"", "\"gamblin\""),
-    );
-    school.server.signal(Signal::SIGHUP);
-    eventually("the failure to show", || (failed() > 0.5).then_some(()));
+    let bad = POLICY.replace("\"gambling\"", "\"gamblin\"");
+    school.folder.put("policy.toml", &bad);
+    let why = school.folder.propose().unwrap_err().to_string();
+    let told = why.contains("policy.toml:7") && why.contains("\"gambling\"");
+    assert!(told, "{why}");
     assert_eq!(school.ask("bets.example").errors, [15]);
-    let said = eventually("the complaint", || {
-        let stderr = school.stderr();
-        stderr.contains("policy.toml:7").then_some(stderr)
-    });
-    assert!(said.contains("gambling"), "{said}");
+    assert!((school.metric("schoolgate_policy_number") - 1.0).abs() < 0.5);
     school.folder.put("policy.toml", &denying("news.example"));
-    school.server.signal(Signal::SIGHUP);
-    eventually("the failure to be over", || (failed() < 0.5).then_some(()));
+    school.folder.put_in_force();
     assert_eq!(school.ask("news.example").errors, [15]);
+}
+
+/// whoever can write the files cannot change what is in force.
+#[test]
+fn an_edited_file_changes_nothing_and_is_told() {
+    let upstream = Upstream::plain();
+    let mut plan = Plan::new(&[upstream.address]);
+    plan.devices += "tv,TV,,127.0.0.1,pupil,,\n";
+    let school = plan.start();
+    assert_eq!(school.ask("bets.example").errors, [15]);
+    let open = POLICY.replace("\"gambling\", \"games\"", "");
+    for (file, text) in [
+        ("policy.toml", open.as_str()),
+        ("policy.toml", "[groups.pupil"),
+        (
+            "devices.csv",
+            "id,name,mac,ip,group,owner,kind\ntv,TV,,127.0.0.1,staff,,\n",
+        ),
+        ("canaries.toml", "updated = \"2026-11-21\"\n"),
+    ] {
+        let before = school.stderr().len();
+        school.folder.put(file, text);
+        school.server.signal(Signal::SIGHUP);
+        let told = format!("{file}: edited, not proposed (since policy 1");
+        eventually("the word that it is not in force", || {
+            let said = school.stderr()[before..].to_owned();
+            said.contains(&told).then_some(())
+        });
+        assert_eq!(school.ask("bets.example").errors, [15], "{file}");
+        assert!((school.metric("schoolgate_policy_number") - 1.0).abs() < 0.5);
+    }
+    let school = School::start(school.kill());
+    assert_eq!(school.ask("bets.example").errors, [15]);
+    assert!((school.metric("schoolgate_policy_number") - 1.0).abs() < 0.5);
+    assert!(school.metric("schoolgate_policy_reload_failed ") < 0.5);
+    eventually("the word at the start too", || {
+        school.stderr().contains("schoolgate propose").then_some(())
+    });
 }
 
 #[test]
@@ -124,12 +144,10 @@ fn a_half_written_policy_neither_stops_new_lists_nor_slips_in_with_them() {
     assert_eq!(
         school.ask("news.example").addresses(),
         [ADDRESS],
-        "not told to take it yet"
+        "not proposed yet"
     );
-    school.server.signal(Signal::SIGHUP);
-    eventually("the policy", || {
-        (school.ask("news.example").errors == [15]).then_some(())
-    });
+    school.folder.put_in_force();
+    assert_eq!(school.ask("news.example").errors, [15]);
     assert_eq!(school.ask("latest.example").errors, [15]);
 }
 

@@ -10,7 +10,10 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use schoolgate::changes::ask::{Ask, Outcome, Proposed, Wanted, Wish};
+use schoolgate::changes::proposal::Author;
+use schoolgate::configuration::PolicyTexts;
 
 use super::put;
 use crate::child::{Cores, free_port, run};
@@ -72,6 +75,28 @@ impl School {
             self.folder.join("policy.toml"),
         )?;
         Ok(())
+    }
+
+    /// Proposes the policy as it was written: what decides nothing otherwise is in
+    /// force at once.
+    pub(crate) fn propose(&self) -> anyhow::Result<()> {
+        let texts = PolicyTexts::read(&self.folder);
+        let texts = texts.map_err(|wrong| anyhow!("{wrong:?}"))?;
+        let proposed = Proposed {
+            why: "a bench".to_owned(),
+            change: Wanted::Files(Box::new(texts)),
+            rehearsal: None,
+            requests: Vec::new(),
+        };
+        let ask = Ask {
+            by: Author::console(),
+            from: None,
+            wish: Wish::Propose(proposed),
+        };
+        match ask.put_to(&self.folder.join("state"))? {
+            Outcome::InForce { .. } => Ok(()),
+            other => bail!("the policy was not taken: {other:?}"),
+        }
     }
 
     /// Writes the machine's settings.

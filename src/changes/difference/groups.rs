@@ -70,6 +70,22 @@ pub(super) fn remarks(before: &PolicyDocument, after: &PolicyDocument, parts: &m
             let words = format!("what {id} get for a blocked site is {is} instead of {was}");
             parts.push(Part::new(Effect::Neither, words));
         }
+        let (was, is) = (old.override_minutes, new.override_minutes);
+        if was != is {
+            let effect = if is > was {
+                Effect::Loosens
+            } else {
+                Effect::Tightens
+            };
+            let words = match is {
+                0 => format!("a device of {id} can no longer open a blocked site for itself"),
+                _ => format!(
+                    "a device of {id} can open a blocked site for itself for {is} minutes \
+                     instead of {was}"
+                ),
+            };
+            parts.push(Part::new(effect, words));
+        }
         if old.log != new.log {
             let why = if depth(new.log) < depth(old.log) {
                 "less is written down than before"

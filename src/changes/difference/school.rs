@@ -26,6 +26,18 @@ pub(super) fn parts(before: &PolicyDocument, after: &PolicyDocument, parts: &mut
         );
         parts.push(Part::new(Effect::Loosens, words));
     }
+    let (was, is) = (before.acknowledge_days, after.acknowledge_days);
+    if was != is {
+        let effect = if is > was {
+            Effect::Loosens
+        } else {
+            Effect::Tightens
+        };
+        let words = format!(
+            "a change that acts at once is to be acknowledged within {is} days instead of {was}"
+        );
+        parts.push(Part::new(effect, words));
+    }
     match (before.rule, after.rule) {
         (ChangeRule::TwoPerson, ChangeRule::Notify) => parts.push(Part::new(
             Effect::Loosens,

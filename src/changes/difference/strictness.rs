@@ -11,6 +11,7 @@
 //! that a category may block as well counts as let through when the exception
 //! goes.
 
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 use super::draft::{Draft, Rows};
@@ -124,6 +125,7 @@ pub(super) fn rules_at_least(new: (&Side, GroupIndex), old: (&Side, GroupIndex))
         && new.canaries >= old.canaries
         && new.strips >= old.strips
         && new.log >= old.log
+        && new.own >= old.own
 }
 
 /// As [`at_least`], of what exceptions say of one name.
@@ -140,6 +142,8 @@ struct Rules<'s> {
     canaries: bool,
     strips: bool,
     log: u8,
+    /// For how long a device may open a site for itself.
+    own: Reverse<u32>,
 }
 
 impl<'s> Rules<'s> {
@@ -157,6 +161,7 @@ impl<'s> Rules<'s> {
             canaries: group.canaries,
             strips: group.ech == Ech::Strip,
             log: depth(group.log),
+            own: Reverse(group.override_minutes),
         })
     }
 }

@@ -201,7 +201,7 @@ impl Ledger {
         self.over.insert(proposal.number, fate);
         // That the old record is gone makes nobody the first who can approve, and
         // so nobody is taken at their word.
-        self.former.insert(CONSOLE.to_owned());
+        self.keys.insert(CONSOLE.to_owned());
         let at_once = AtOnce {
             time: entry.time,
             digest: entry.digest.clone(),

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use schoolgate::approve::{ApproveArgs, DeclineArgs, Scene};
 use schoolgate::configuration::{self, Configuration};
+use schoolgate::history::{HistoryArgs, history};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
@@ -16,11 +18,13 @@ use schoolgate::lists::{self, load, refresh};
 use schoolgate::people::command::{UserArgs, user};
 use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
+use schoolgate::propose::{ProposeArgs, propose};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::rehearse::{RehearseArgs, rehearse};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::settings::Settings;
+use schoolgate::terminal::Terminal;
 use schoolgate::why::{WhyArgs, why};
 use schoolgate::{appliance, dashboard, over_block, standing, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -70,6 +74,16 @@ enum Verb {
     Why(WhyArgs),
     /// Say what the edited files would change, tried on the last week of the log
     Rehearse(RehearseArgs),
+    /// Propose what the files of the folder say, or to go back
+    Propose(ProposeArgs),
+    /// Approve a proposal, as another person than the one who made it
+    Approve(ApproveArgs),
+    /// Turn a proposal down
+    Decline(DeclineArgs),
+    /// Take note of a change that acted at once, as another person
+    Acknowledge(ApproveArgs),
+    /// Say what was changed, by whom and why, and whether the record is whole
+    History(HistoryArgs),
     /// Say how the lists fare
     Lists {
         /// One JSON document
@@ -172,6 +186,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let possible = rehearse(&args, &folder, Timestamp::now(), out)?;
             return Ok(u8::from(!possible));
         }
+        Verb::Propose(args) => return propose(&args, &folder, Timestamp::now(), out),
+        Verb::History(args) => return history(&args, &folder, Timestamp::now(), out),
+        Verb::Approve(_) | Verb::Decline(_) | Verb::Acknowledge(_) => {
+            return second_person(&cli.verb, &in_force()?, out);
+        }
         Verb::Lists { json } => {
             lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
         }
@@ -206,6 +225,28 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// What the second person of a change does at the machine.
+fn second_person(
+    verb: &Verb,
+    in_force: &Configuration,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    let scene = Scene {
+        state_dir: &in_force.settings.state_dir,
+        zone: &in_force.document.zone,
+    };
+    let terminal = &mut Terminal {
+        input: io::stdin().lock(),
+        questions: io::stderr(),
+    };
+    match verb {
+        Verb::Approve(args) => scene.approve(args, terminal, out),
+        Verb::Acknowledge(args) => scene.acknowledge(args, terminal, out),
+        Verb::Decline(args) => scene.decline(args, terminal, out),
+        _ => Ok(0),
+    }
 }
 
 fn default_folder() -> PathBuf {

@@ -269,21 +269,8 @@ impl Activation {
         let Candidate { texts, cause, deed } = candidate;
         let last = ledger.in_force.as_ref().or(former);
         let (lists, trouble) = self.lists_for(cause)?;
-        let rule = texts.typed().map_err(Refused::Policy)?.document.rule;
-        let mut activated = Activated {
-            number: last.map_or(1, |last| last.number + 1),
-            time: now,
-            cause,
-            policy: self.kept.keep(&texts.policy)?,
-            devices: self.kept.keep(&texts.devices)?,
-            canaries: self.kept.keep(&texts.canaries)?,
-            safe_search: self.kept.keep(&texts.safe_search)?,
-            sources: self.kept.keep(&texts.sources)?,
-            added: self.kept.keep(&texts.added)?,
-            lists: lists.generation.as_ref().to_owned(),
-            shipped: shipped(texts),
-            rule: Some(rule),
-        };
+        let number = last.map_or(1, |last| last.number + 1);
+        let mut activated = Activated::of(texts, &self.kept, (number, cause), &lists, now)?;
         // What has not changed keeps its number: a restart is no change.
         let same = last.filter(|last| deed.what != kind::FOUNDED && last.is_as(&activated));
         let is_new = same.is_none();
@@ -322,6 +309,31 @@ impl Activation {
 }
 
 impl Activated {
+    /// Of these texts, which are kept for it.
+    pub(super) fn of(
+        texts: &PolicyTexts,
+        kept: &Texts,
+        (number, cause): (u64, Cause),
+        lists: &Lists,
+        now: Timestamp,
+    ) -> Result<Self, Refused> {
+        let rule = texts.typed().map_err(Refused::Policy)?.document.rule;
+        Ok(Self {
+            number,
+            time: now,
+            cause,
+            policy: kept.keep(&texts.policy)?,
+            devices: kept.keep(&texts.devices)?,
+            canaries: kept.keep(&texts.canaries)?,
+            safe_search: kept.keep(&texts.safe_search)?,
+            sources: kept.keep(&texts.sources)?,
+            added: kept.keep(&texts.added)?,
+            lists: lists.generation.as_ref().to_owned(),
+            shipped: shipped(texts),
+            rule: Some(rule),
+        })
+    }
+
     fn is_as(&self, other: &Self) -> bool {
         // When and of what it came is all that may differ.
         let Self {

@@ -40,6 +40,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -113,6 +114,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let configuration = configuration.map_err(all_of)?;
     take_descriptors();
+    keep_to_itself();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -133,6 +135,15 @@ fn take_descriptors() {
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = taken {
         tracing::warn!(%error, "the limit of file descriptors stays as it was");
+    }
+}
+
+/// Lets no other process of this account look into this one, nor by its entry in
+/// /proc into folders that their own units hide from them: the pages run under
+/// the same account, and what is asked for at the machine must not be theirs.
+fn keep_to_itself() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this account may look into this one");
     }
 }
 

@@ -45,7 +45,7 @@ const DEVICES: &str =
 pub(super) const PASSWORD: &str = "four plain words here";
 
 /// Somebody who can sign.
-pub(super) struct Person {
+pub(crate) struct Person {
     pub(super) signatory: Signatory,
     pub(super) hand: Hand,
 }

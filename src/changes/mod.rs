@@ -17,6 +17,7 @@ pub mod difference;
 pub mod edited;
 pub mod kept;
 pub mod ledger;
+pub mod news;
 pub mod proposal;
 pub mod rehearsal;
 pub mod signatory;

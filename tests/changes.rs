@@ -2,6 +2,7 @@
 //! somebody has been at. What people see of it is tested with the pages and the
 //! command line.
 
+mod attacks;
 mod forged;
 mod life;
 mod sequences;

@@ -138,9 +138,12 @@ async fn answer(listener: UnixListener, told: Arc<Told>) {
 }
 
 async fn status(State(told): State<Arc<Told>>) -> impl IntoResponse {
-    let status = told.status(Timestamp::now());
-    // Words and numbers: it cannot fail.
-    let text = serde_json::to_string(&status).unwrap_or_default();
+    // It waits for a change that is being made; streams must not.
+    let asked = tokio::task::spawn_blocking(move || {
+        // Words and numbers: it cannot fail.
+        serde_json::to_string(&told.status(Timestamp::now())).unwrap_or_default()
+    });
+    let text = asked.await.unwrap_or_default();
     ([(CONTENT_TYPE, "application/json")], text)
 }
 

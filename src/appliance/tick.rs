@@ -341,7 +341,10 @@ fn unreadable(files: &[LeaseFile]) -> usize {
 /// Serves `/metrics` for ever.
 pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
     let page = async |Extract(shared): Extract<Arc<Shared>>| {
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared.page())
+        // It waits for a change that is being made; streams must not.
+        let page = tokio::task::spawn_blocking(move || shared.page()).await;
+        let page = page.unwrap_or_default();
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
     };
     let routes = axum::Router::new()
         .route("/metrics", get(page))

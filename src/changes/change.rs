@@ -179,6 +179,22 @@ impl Change {
     }
 }
 
+impl Change {
+    /// What the change is compared with to say what it means. Exceptions that
+    /// ended long ago go with the next change of exceptions, and are no part of
+    /// it: a site must not wait to be closed because another was closed once.
+    pub fn compared_with(
+        &self,
+        in_force: &PolicyTexts,
+        now: Timestamp,
+    ) -> Result<PolicyTexts, String> {
+        match self {
+            Self::Exceptions(_) | Self::Override(_) => with(in_force, &Exceptions::default(), now),
+            Self::Files(_) | Self::Back(_) => Ok(in_force.clone()),
+        }
+    }
+}
+
 /// The exceptions that were agreed on the pages, as `texts` have them.
 pub fn added(texts: &PolicyTexts) -> Result<Vec<Addition>, String> {
     let read: Result<Added, _> = toml::from_str(&texts.added);

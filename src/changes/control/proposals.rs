@@ -60,7 +60,9 @@ impl Control {
             .change
             .applied_to(texts, &self.kept, now)
             .map_err(NotNow::Refused)?;
-        let before = texts.typed().map_err(Refused::Policy)?;
+        let before = proposal.change.compared_with(texts, now);
+        let before = before.map_err(NotNow::Refused)?;
+        let before = before.typed().map_err(Refused::Policy)?;
         let after = candidate.typed().map_err(Refused::Policy)?;
         if difference::between(&before, &after) != proposal.parts {
             return Err(refused(
@@ -83,13 +85,15 @@ impl Control {
         let candidate = change
             .applied_to(&texts, &self.kept, now)
             .map_err(NotNow::Refused)?;
-        if candidate == texts {
+        let before = change.compared_with(&texts, now);
+        let before = before.map_err(NotNow::Refused)?;
+        if candidate == before {
             return Ok(Outcome::Nothing);
         }
         if let Change::Override(addition) = &change {
             self.is_allowance(addition, now)?;
         }
-        let before = texts.typed().map_err(Refused::Policy)?;
+        let before = before.typed().map_err(Refused::Policy)?;
         let after = candidate.typed().map_err(Refused::Policy)?;
         let parts = difference::between(&before, &after);
         let proposal = Proposal {

@@ -49,6 +49,12 @@ fn what_must_resolve_is_not_denied() {
         &deny("www.childline.org.uk", "staff"),
         &["denies www.childline.org.uk for staff: www.childline.org.uk must resolve"],
     );
+    // A device of theirs that is spoken of elsewhere is one of them.
+    let of_device = base().exception("free.example", false, "laptop-3", None);
+    check_one(
+        &of_device.exception("childline.org.uk", false, "staff", None),
+        &["denies childline.org.uk for staff: childline.org.uk"],
+    );
     // An ancestor, by which somebody meant less.
     check_one(
         &deny("org.uk", "pupils"),

@@ -181,7 +181,12 @@ impl<'p> Asking<'p> {
             if moments.is_empty() {
                 moments = self.moments();
             }
+            let mut groups = Vec::new();
             for (asker, whom) in &self.askers {
+                if groups.contains(&asker.group) {
+                    // What is so for the group need not be said of its devices.
+                    continue;
+                }
                 let decide = |at: &Moment| {
                     let decision = self.policy.decide(*asker, name, &covering, at, &mut ());
                     let blocks = decision.verdict == Verdict::Block;
@@ -194,6 +199,7 @@ impl<'p> Asking<'p> {
                 let at_any_hour = || decide(&strictest).filter(|by| *by == Layer::Category);
                 let by = by_now.or_else(|| Some((self.now, at_any_hour()?)));
                 if let Some((at, because)) = by {
+                    groups.extend(asker.device.is_none().then_some(asker.group));
                     found.insert(Breach {
                         cause: self.cause(*asker, name, at, because),
                         whom: whom.clone(),
@@ -261,9 +267,13 @@ impl<'p> Asking<'p> {
                 continue;
             }
             for name in self.names_to_try(must.as_ref()) {
-                let askers = self.askers.iter();
-                for (asker, whom) in askers.filter(|(asker, _)| self.opens(*asker, name, *category))
-                {
+                let mut groups = Vec::new();
+                for (asker, whom) in &self.askers {
+                    let of_group = groups.contains(&asker.group);
+                    if of_group || !self.opens(*asker, name, *category) {
+                        continue;
+                    }
+                    groups.extend(asker.device.is_none().then_some(asker.group));
                     found.insert(Breach {
                         cause: self.cause(*asker, name, self.now, Layer::Exception),
                         whom: whom.clone(),

@@ -40,6 +40,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -104,6 +105,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    change::note_settings(&mut control, folder, Timestamp::now());
     control.resume(Timestamp::now());
     change::tell_edited(&control);
     let configuration = match control.texts() {
@@ -112,10 +114,17 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let configuration = configuration.map_err(all_of)?;
     take_descriptors();
+    keep_to_itself();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(run(&configuration, control, &place, out))
+}
+
+/// Takes the resolver's place in the state folder, so that none can start until
+/// this is dropped; or says that one runs.
+pub(crate) fn place(state_dir: &Path) -> anyhow::Result<impl Drop> {
+    Place::take(state_dir)
 }
 
 /// Takes as many file descriptors as it may. A shell gives a thousand, which
@@ -126,6 +135,15 @@ fn take_descriptors() {
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = taken {
         tracing::warn!(%error, "the limit of file descriptors stays as it was");
+    }
+}
+
+/// Lets no other process of this account look into this one, nor by its entry in
+/// /proc into folders that their own units hide from them: the pages run under
+/// the same account, and what is asked for at the machine must not be theirs.
+fn keep_to_itself() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this account may look into this one");
     }
 }
 

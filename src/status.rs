@@ -65,6 +65,9 @@ pub struct Status {
     pub policy: Option<PolicyInForce>,
     /// How activations went.
     pub activations: Activations,
+    /// How the record of changes fares.
+    #[serde(default)]
+    pub changes: Changes,
     /// How the query log fares.
     pub log: Report,
     /// How the last look for old days went.
@@ -115,6 +118,22 @@ pub struct Activations {
     pub failures: u64,
     /// Why the last one was refused, if it was; the policy before it serves.
     pub trouble: Option<String>,
+}
+
+/// The record of changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Entries in it.
+    pub entries: u64,
+    /// The digest of the last one: whoever notes it can tell later whether what
+    /// was before it has been altered.
+    pub head: String,
+    /// Proposals that wait for another person.
+    pub waiting: usize,
+    /// Changes that acted at once and that nobody has taken note of.
+    pub unacknowledged: usize,
+    /// Since when the oldest of those acts.
+    pub oldest_unacknowledged: Option<Timestamp>,
 }
 
 /// How the last look for old days of the log went.

@@ -2,6 +2,7 @@
 //! somebody has been at. What people see of it is tested with the pages and the
 //! command line.
 
+mod attacks;
 mod forged;
 mod life;
 mod sequences;
@@ -45,7 +46,7 @@ const DEVICES: &str =
 pub(super) const PASSWORD: &str = "four plain words here";
 
 /// Somebody who can sign.
-pub(super) struct Person {
+pub(crate) struct Person {
     pub(super) signatory: Signatory,
     pub(super) hand: Hand,
 }

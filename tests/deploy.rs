@@ -71,6 +71,32 @@ fn the_rules_are_right_and_speak_when_they_must() {
     assert_eq!(untested, Vec::<&str>::new());
 }
 
+/// What `tests/hostile_pages.rs` takes for granted.
+#[test]
+fn the_pages_can_neither_write_the_record_nor_read_who_is_at_the_machine() {
+    let unit = fs::read_to_string(deploy("systemd/schoolgate-dashboard.service")).unwrap();
+    let made = fs::read_to_string(deploy("systemd/schoolgate.tmpfiles")).unwrap();
+    let says = |text: &str, line: &str| text.lines().any(|other| other == line);
+    for (path, how) in [
+        ("lists", "ReadOnlyPaths"),
+        ("changes", "ReadOnlyPaths"),
+        ("serve", "ReadOnlyPaths"),
+        ("console", "InaccessiblePaths"),
+    ] {
+        let line = format!("{how}=-/var/lib/schoolgate/{path}");
+        assert!(says(&unit, &line), "{line}");
+        // A path that is not there when the unit starts would be the pages' own.
+        let line = format!("d      /var/lib/schoolgate/{path} 0700 schoolgate schoolgate -");
+        assert!(says(&made, &line), "{line}");
+    }
+    for gone in ["ReadWritePaths", "BindPaths", "ptrace"] {
+        assert!(!unit.contains(gone), "{gone}");
+    }
+    let refresh = fs::read_to_string(deploy("systemd/schoolgate-refresh.service")).unwrap();
+    assert!(says(&refresh, "TemporaryFileSystem=/var/lib/schoolgate:ro"));
+    assert!(says(&refresh, "ReadWritePaths=/var/lib/schoolgate/lists"));
+}
+
 #[test]
 fn the_boards_speak_of_categories_that_exist_and_of_no_device() {
     for (file, board) in boards() {

@@ -62,11 +62,11 @@ fn edited(case: &str) -> PolicyTexts {
         .peekable();
     while let Some(line) = lines.next() {
         if file(&mut texts, line).is_some() {
-            name = line.to_owned();
+            line.clone_into(&mut name);
         } else if let Some(rest) = line.strip_prefix('-') {
-            gone += &format!("{}\n", rest.strip_prefix(' ').unwrap_or(rest));
+            gone.extend([rest.strip_prefix(' ').unwrap_or(rest), "\n"]);
         } else if let Some(rest) = line.strip_prefix('+') {
-            new += &format!("{}\n", rest.strip_prefix(' ').unwrap_or(rest));
+            new.extend([rest.strip_prefix(' ').unwrap_or(rest), "\n"]);
         }
         let ends = |next: &&str| {
             let after_new = !new.is_empty() && !next.starts_with('+');
@@ -110,11 +110,8 @@ fn check(name: &str) {
     let before = school();
     let mut written = Vec::new();
     for case in text.split("====\n") {
-        let edits: String = case
-            .lines()
-            .filter(|line| !line.starts_with("  "))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let edits = case.lines().filter(|line| !line.starts_with("  "));
+        let edits = edits.collect::<Vec<_>>().join("\n");
         let edits = edits.trim_end();
         written.push(format!("{edits}\n{}", told(&before, &edited(edits))));
     }

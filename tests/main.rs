@@ -18,6 +18,8 @@ mod deploy;
 mod devices;
 mod difference;
 mod encrypted;
+mod history;
+mod hostile_pages;
 mod incidents;
 mod lists;
 mod packets;

@@ -27,11 +27,13 @@ pub enum Kind {
     RecoveryCode,
     /// An account was locked after wrong passwords.
     LockOut,
+    /// A change of the filter, or who can approve one, that somebody should look at.
+    Change,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Hit,
         Self::Threshold,
         Self::Drop,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Disk,
         Self::RecoveryCode,
         Self::LockOut,
+        Self::Change,
     ];
 
     /// The word in files and messages.
@@ -56,6 +59,7 @@ impl Kind {
             Self::Disk => "disk",
             Self::RecoveryCode => "recovery_code",
             Self::LockOut => "lock_out",
+            Self::Change => "change",
         }
     }
 
@@ -72,6 +76,7 @@ impl Kind {
             Self::Disk => "The disk is nearly full",
             Self::RecoveryCode => "A recovery code was used",
             Self::LockOut => "Accounts are being locked",
+            Self::Change => "A change of the filter",
         }
     }
 

@@ -16,6 +16,7 @@ use crate::lists::category::Theme;
 use crate::policy::alerts::{Audience, DigestTime, Recipient};
 use crate::querylog::hold::Holds;
 use crate::record::Record;
+use crate::reports::changed::{changed, head};
 
 /// Up to when the last digest told.
 const TOLD: &str = "digest";
@@ -112,6 +113,12 @@ fn body(
         text,
         "\nAlerts in this time: {raised}. Not yet acknowledged: {open}.\n"
     );
+    text.push_str("Changes of the filter\n");
+    let state_dir = &desk.settings.state_dir;
+    for says in changed(state_dir, (since, until), desk.zone, until) {
+        let _ = writeln!(text, "    {says}");
+    }
+    let _ = writeln!(text, "\n{}", head(state_dir));
     text.push_str(&record(desk));
     Ok(text)
 }

@@ -33,7 +33,7 @@ pub enum Severity {
 /// One message; who gets it stands beside it in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// The kind of alert, or `digest`, `reminder`, `test`.
+    /// The kind of alert, or `change`, `digest`, `reminder`, `test`.
     pub kind: String,
     /// When it was made.
     pub made: Timestamp,
@@ -111,7 +111,19 @@ impl Message {
         made: Timestamp,
         head: Letterhead<'_>,
     ) -> Self {
-        let link = link(head.url, "alerts");
+        Self::with_page(kind, subject, (body, "alerts"), made, head)
+    }
+
+    /// The same, of what stands on another page.
+    #[must_use]
+    pub fn with_page(
+        kind: &str,
+        subject: &str,
+        (body, page): (&str, &str),
+        made: Timestamp,
+        head: Letterhead<'_>,
+    ) -> Self {
+        let link = link(head.url, page);
         let mut fields = BTreeMap::new();
         fields.insert("link".to_owned(), link.as_str().into());
         fields.insert("school".to_owned(), head.school.into());

@@ -27,6 +27,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 pub mod alert;
 mod appliance;
+mod changes;
 mod desk;
 mod digest;
 mod drop;

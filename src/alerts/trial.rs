@@ -21,6 +21,8 @@ use crate::querylog::writer::{self, Writer};
 use crate::record::{Deed, Record};
 use crate::settings::Settings;
 
+#[path = "trial_changes.rs"]
+mod changes_told;
 #[path = "trial_faults.rs"]
 mod faults;
 

@@ -21,7 +21,7 @@ use super::follow::Follower;
 use super::outbox::Channel;
 use super::post::{self, Stop};
 use super::store::{self, StoreError};
-use super::{appliance, digest, drop, rules};
+use super::{appliance, changes, digest, drop, rules};
 use crate::changes::kept;
 use crate::lists::category::{Category, CategorySet};
 use crate::lists::durable;
@@ -209,6 +209,7 @@ pub(super) struct Watcher {
     policy: String,
     slowly: Option<Timestamp>,
     appliance: appliance::Watcher,
+    changes: changes::Watcher,
 }
 
 impl Watcher {
@@ -241,6 +242,7 @@ impl Watcher {
             store::set_note(db, TOLD, &ids(told))?;
         }
         let appliance = appliance::Watcher::begin(&school.settings.state_dir, db)?;
+        let changes = changes::Watcher::begin(&school.settings.state_dir, db)?;
         Ok(Self {
             follower,
             told: before.map_or(told, |before| {
@@ -249,6 +251,7 @@ impl Watcher {
             policy: String::new(),
             slowly: None,
             appliance,
+            changes,
         })
     }
 
@@ -285,6 +288,7 @@ impl Watcher {
             self.told = told;
         }
         self.appliance.look_at_the_record(db, &desk, now)?;
+        self.changes.look(db, &desk, now)?;
         if slowly {
             self.slowly = Some(now);
             self.slow_step(db, &desk, &document, now)?;
@@ -308,6 +312,8 @@ impl Watcher {
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
+        self.changes
+            .remind(&tx, desk, document.acknowledge_days, now)?;
         digest::send_if_due(&tx, desk, now)?;
         if trusted {
             Follower::tidy(&tx, today, now)?;

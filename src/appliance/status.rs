@@ -24,14 +24,15 @@ use super::change;
 use super::rates::Rates;
 use super::tick::Shared;
 use crate::changes::ask;
+use crate::changes::control::Control;
 use crate::devices::hidden;
 use crate::dns::worker::Clock;
 use crate::lists::durable;
 use crate::metrics::upstream::UpstreamCounters;
 use crate::metrics::{Counter, Counters, Transport};
 use crate::status::{
-    Activations, Cache, Certificate, Connections, Disk, PolicyInForce, Status, Suspect, Suspicion,
-    Totals, Upstream, socket,
+    Activations, Cache, Certificate, Changes, Connections, Disk, PolicyInForce, Status, Suspect,
+    Suspicion, Totals, Upstream, socket,
 };
 
 /// Failures in a row after which a server is no longer told to be up.
@@ -137,16 +138,19 @@ async fn answer(listener: UnixListener, told: Arc<Told>) {
 }
 
 async fn status(State(told): State<Arc<Told>>) -> impl IntoResponse {
-    let status = told.status(Timestamp::now());
-    // Words and numbers: it cannot fail.
-    let text = serde_json::to_string(&status).unwrap_or_default();
+    // It waits for a change that is being made; streams must not.
+    let asked = tokio::task::spawn_blocking(move || {
+        // Words and numbers: it cannot fail.
+        serde_json::to_string(&told.status(Timestamp::now())).unwrap_or_default()
+    });
+    let text = asked.await.unwrap_or_default();
     ([(CONTENT_TYPE, "application/json")], text)
 }
 
 impl Told {
     fn status(&self, now: Timestamp) -> Status {
         let shared = &self.shared;
-        let (policy, activations, clock_is_trusted) = {
+        let (policy, activations, changes, clock_is_trusted) = {
             let control = shared.control.lock();
             let control = control.unwrap_or_else(PoisonError::into_inner);
             let policy = control.policy();
@@ -162,7 +166,7 @@ impl Told {
                 trouble: control.trouble.clone(),
             };
             let trusted = policy.is_some_and(|policy| policy.at(now).is_trusted());
-            (in_force, activations, trusted)
+            (in_force, activations, changes(&control), trusted)
         };
         let found = shared.findings.lock();
         let found = found.unwrap_or_else(PoisonError::into_inner).clone();
@@ -175,6 +179,7 @@ impl Told {
             clock_is_trusted,
             policy,
             activations,
+            changes,
             log: shared.log.report(),
             retention: found.retention,
             upstreams: self.upstreams(now),
@@ -277,6 +282,19 @@ impl Told {
         };
         let labels = self.shared.labels_of_upstreams.iter();
         labels.enumerate().map(upstream).collect()
+    }
+}
+
+/// How the record of changes fares.
+pub(super) fn changes(control: &Control) -> Changes {
+    let ledger = control.ledger();
+    let unacknowledged = ledger.unacknowledged.values();
+    Changes {
+        entries: ledger.head.as_ref().map_or(0, |head| head.number),
+        head: (ledger.head.as_ref()).map_or(String::new(), |head| head.digest.clone()),
+        waiting: ledger.waiting.len(),
+        unacknowledged: ledger.unacknowledged.len(),
+        oldest_unacknowledged: unacknowledged.map(|it| it.time).min(),
     }
 }
 

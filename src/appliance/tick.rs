@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use super::certificate::{Keeper, Status};
 use super::probe::{Missing, Probe};
+use super::status::changes;
 use super::{change, give_way};
 use crate::changes::activation::{Cause, Refused};
 use crate::changes::control::Control;
@@ -340,7 +341,10 @@ fn unreadable(files: &[LeaseFile]) -> usize {
 /// Serves `/metrics` for ever.
 pub(super) async fn serve_metrics(listener: TcpListener, shared: Arc<Shared>) {
     let page = async |Extract(shared): Extract<Arc<Shared>>| {
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared.page())
+        // It waits for a change that is being made; streams must not.
+        let page = tokio::task::spawn_blocking(move || shared.page()).await;
+        let page = page.unwrap_or_default();
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page)
     };
     let routes = axum::Router::new()
         .route("/metrics", get(page))
@@ -366,12 +370,14 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let state = State {
+            now,
             started: self.started,
             policy: policy.as_ref().map(|policy| policy.number),
             names: policy.as_ref().map_or(0, |policy| policy.lists.len()),
             lists_compiled: policy.as_ref().map(|policy| policy.not_before),
             failed_activations: control.failures,
             activation_failed: control.trouble.is_some(),
+            changes: changes(&control),
             log: self.log.report(),
             hiding: hidden.suspects(now).count(),
             lease_trouble: unreadable(&findings.leases),

@@ -179,11 +179,41 @@ impl Change {
     }
 }
 
+impl Change {
+    /// What the change is compared with to say what it means. Exceptions that
+    /// ended long ago go with the next change of exceptions, and are no part of
+    /// it: a site must not wait to be closed because another was closed once.
+    pub fn compared_with(
+        &self,
+        in_force: &PolicyTexts,
+        now: Timestamp,
+    ) -> Result<PolicyTexts, String> {
+        match self {
+            Self::Exceptions(_) | Self::Override(_) => with(in_force, &Exceptions::default(), now),
+            Self::Files(_) | Self::Back(_) => Ok(in_force.clone()),
+        }
+    }
+}
+
 /// The exceptions that were agreed on the pages, as `texts` have them.
 pub fn added(texts: &PolicyTexts) -> Result<Vec<Addition>, String> {
     let read: Result<Added, _> = toml::from_str(&texts.added);
     read.map(|added| added.exceptions)
         .map_err(|error| format!("the exceptions agreed on the pages: {error}"))
+}
+
+/// Of the exceptions that were agreed on the pages, those that close a site.
+pub(super) fn only_closing(added: &str) -> Option<String> {
+    let read: Added = toml::from_str(added).ok()?;
+    let closing = read.exceptions.into_iter();
+    let closing = closing.filter(|one| one.verdict == Verdict::Deny);
+    let kept = Added {
+        exceptions: closing.collect(),
+    };
+    if kept.exceptions.is_empty() {
+        return None;
+    }
+    toml::to_string(&kept).ok()
 }
 
 fn with(

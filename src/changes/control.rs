@@ -119,7 +119,7 @@ impl Control {
             }
         };
         Ok(Self {
-            activation: Activation::new(state_dir),
+            activation: Activation::new(config_dir, state_dir),
             ledger,
             record,
             kept: Texts::new(state_dir),
@@ -229,12 +229,21 @@ impl Control {
 
     /// Does what somebody asks for, or says why not.
     pub fn hear(&mut self, ask: &Ask, now: Timestamp) -> Result<Outcome, NotNow> {
-        if ask.by.account.is_empty() || !is_line(&ask.by.account) || !is_line(&ask.by.email) {
+        if ask.by.account == APPLIANCE {
+            return Err(refused("The appliance asks for nothing."));
+        }
+        if ask.by.account.trim().is_empty() || !is_line(&ask.by.account) || !is_line(&ask.by.email)
+        {
             return Err(refused("Whoever asks must say who they are, in one line."));
         }
         let millisecond = u64::try_from(now.as_millisecond()).unwrap_or_default();
         self.asked.refill(RATE, millisecond);
-        if !self.asked.take() {
+        // What somebody has to sign is kept only if they did.
+        let is_signed = matches!(
+            ask.wish,
+            Wish::Approve { .. } | Wish::Acknowledge { .. } | Wish::Confirm { .. }
+        );
+        if !is_signed && !self.asked.take() {
             return Err(refused(
                 "Too much is asked for at one time. Please wait a minute.",
             ));

@@ -71,8 +71,11 @@ pub struct Ledger {
     over: BTreeMap<u64, String>,
     /// How many proposals there have been.
     proposals: u64,
-    /// Everybody who ever could approve.
-    former: BTreeSet<String>,
+    /// Every key that ever could approve. None does twice: whoever confirmed it
+    /// meant it then, and may have gone from it since.
+    keys: BTreeSet<String>,
+    /// It took the place of a record that could not be believed.
+    is_anew: bool,
 }
 
 /// A change that acted at once.
@@ -157,14 +160,21 @@ impl Ledger {
         }
     }
 
-    /// Whether nobody has ever been able to approve.
+    /// Whether nobody has ever been able to approve, in a record that is the
+    /// school's first.
     #[must_use]
     pub fn never_had_signatories(&self) -> bool {
-        self.former.is_empty()
+        self.keys.is_empty() && !self.is_anew
     }
 
-    /// A founding begins anew with what it finds: what waited is over, and
-    /// whoever could approve still can.
+    /// Whether this key could approve before.
+    #[must_use]
+    pub fn has_had(&self, signatory: &Signatory) -> bool {
+        self.keys.contains(&signatory.key)
+    }
+
+    /// A founding begins with what it finds; one by somebody at the machine takes
+    /// the place of a record that could not be believed.
     fn found(&mut self, entry: &Entry) -> Result<(), &'static str> {
         if self.in_force.is_some() && entry.deed.who != CONSOLE {
             return Err("begins anew, which only somebody at the machine can");
@@ -174,6 +184,33 @@ impl Ledger {
             let fate = "was over when the record was begun anew".to_owned();
             self.over.insert(number, fate);
         }
+        if entry.deed.who == CONSOLE {
+            self.begin_anew(entry)?;
+        }
+        Ok(())
+    }
+
+    /// What the files said came into force without a second person: one has to
+    /// take note of it, as of a change that acted at once.
+    fn begin_anew(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        let mut proposal: Proposal = read(&entry.deed.about, "proposal")?;
+        if proposal.by.account != CONSOLE || proposal.number < self.next_proposal() {
+            return Err("begins anew by somebody else than it says");
+        }
+        proposal.digest.clone_from(&entry.digest);
+        proposal.time = entry.time;
+        self.proposals = proposal.number;
+        let fate = "is how the record was begun anew".to_owned();
+        self.over.insert(proposal.number, fate);
+        // That the old record is gone makes nobody the first who can approve, and
+        // so nobody is taken at their word.
+        self.is_anew = true;
+        let at_once = AtOnce {
+            time: entry.time,
+            digest: entry.digest.clone(),
+            proposal,
+        };
+        self.unacknowledged.insert(at_once.proposal.number, at_once);
         Ok(())
     }
 
@@ -273,32 +310,33 @@ impl Ledger {
         if !new.can_approve() {
             return Err("lets somebody approve whose role does not");
         }
+        if !new.is_plainly_called() {
+            return Err("lets somebody approve who is not called as accounts are");
+        }
+        let at_machine = entry.deed.who == CONSOLE;
+        if self.has_had(&new) && !at_machine {
+            return Err("lets a key approve that once could");
+        }
         let signature: Option<String> = read(about, "signature").ok();
         let by: Option<String> = read(about, "confirmed_by").ok();
         let confirmation = signatory::confirmation(&new.digest());
         let holds = match (by, signature) {
-            _ if entry.deed.who == CONSOLE => true,
+            _ if at_machine => true,
             (None, _) => self.never_had_signatories(),
-            (Some(by), Some(signature)) => self.signatories.get(&by).is_some_and(|by| {
-                // Their own old key, or another person.
-                let may = by.account == new.account || !is_same_person(by, &new);
-                may && by.has_signed(&confirmation, &signature)
-            }),
+            (Some(by), Some(signature)) => self
+                .signatories
+                .get(&by)
+                .is_some_and(|by| by.may_confirm(&new) && by.has_signed(&confirmation, &signature)),
             (Some(_), None) => false,
         };
         if !holds {
             return Err("lets somebody approve whom nobody has confirmed");
         }
         self.wanting.remove(&new.account);
-        self.former.insert(new.account.clone());
+        self.keys.insert(new.key.clone());
         self.signatories.insert(new.account.clone(), new);
         Ok(())
     }
-}
-
-fn is_same_person(one: &Signatory, other: &Signatory) -> bool {
-    let author = super::proposal::Author::new(&other.account, &other.email);
-    one.is(&author)
 }
 
 /// Whether `after` has the texts that `change` makes of those of `before`, as far
@@ -306,7 +344,9 @@ fn is_same_person(one: &Signatory, other: &Signatory) -> bool {
 fn is_of(change: &Change, before: &Activated, after: &Activated) -> bool {
     match change {
         Change::Files(files) => *files == after.files() && before.added == after.added,
-        Change::Exceptions(_) | Change::Override(_) => before.files() == after.files(),
+        Change::Exceptions(_) | Change::Override(_) => {
+            before.files() == after.files() && after.has_rule_of(before)
+        }
         Change::Back(back) => back.files == after.files() && back.added == after.added,
     }
 }
@@ -333,9 +373,15 @@ impl Activated {
         self.policy == before.policy
             && self.devices == before.devices
             && (self.added == before.added || before.added.is_empty())
+            && self.has_rule_of(before)
             && same(&self.canaries, &before.canaries, Table::Canaries)
             && same(&self.safe_search, &before.safe_search, Table::SafeSearch)
             && same(&self.sources, &before.sources, Table::Sources)
+    }
+
+    /// The rule stands in a text that is the same. Earlier versions wrote none.
+    fn has_rule_of(&self, before: &Self) -> bool {
+        self.rule == before.rule || before.rule.is_none()
     }
 
     fn has_shipped(&self, table: Table, hash: &str) -> bool {

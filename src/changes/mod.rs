@@ -8,6 +8,7 @@
 //! serves.
 
 pub mod activation;
+pub mod anew;
 pub mod ask;
 pub mod change;
 pub mod console;
@@ -16,6 +17,7 @@ pub mod difference;
 pub mod edited;
 pub mod kept;
 pub mod ledger;
+pub mod news;
 pub mod proposal;
 pub mod rehearsal;
 pub mod signatory;

@@ -13,7 +13,8 @@ use data_encoding::HEXLOWER;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use super::proposal::Author;
+use super::ledger::APPLIANCE;
+use super::proposal::{Author, CONSOLE};
 use crate::people::role::Role;
 
 /// Bytes of a salt and of a key.
@@ -76,12 +77,33 @@ impl Signatory {
         key.verify(message.as_bytes(), &signature).is_ok()
     }
 
-    /// Whether they are this author: by the account or the e-mail address.
+    /// Whether they are this author: by the account or the e-mail address,
+    /// however either is written.
     #[must_use]
     pub fn is(&self, author: &Author) -> bool {
-        let same_email =
-            !self.email.is_empty() && self.email.eq_ignore_ascii_case(author.email.trim());
-        same_email || self.account == author.account
+        let email = plain(&self.email);
+        let same_email = !email.is_empty() && email == plain(&author.email);
+        same_email || plain(&self.account) == plain(&author.account)
+    }
+
+    /// Whether they may confirm `new`: another person, or with their own old key
+    /// themselves. By whose address a second account of theirs is known, another
+    /// person must say.
+    #[must_use]
+    pub fn may_confirm(&self, new: &Self) -> bool {
+        if self.account == new.account {
+            return plain(&self.email) == plain(&new.email);
+        }
+        !self.is(&Author::new(&new.account, &new.email))
+    }
+
+    /// Whether their account is called as accounts are: in letters of which no
+    /// two look alike, and not like the appliance or whoever sits at it.
+    #[must_use]
+    pub fn is_plainly_called(&self) -> bool {
+        let name = self.account.as_str();
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
+        !name.is_empty() && name.chars().all(is_plain) && ![CONSOLE, APPLIANCE].contains(&name)
     }
 
     /// Whether their role lets them approve.
@@ -119,6 +141,11 @@ impl Hand {
     pub fn sign(&self, message: &str) -> String {
         HEXLOWER.encode(self.0.sign(message.as_bytes()).as_ref())
     }
+}
+
+/// An account or address, as it is compared.
+fn plain(text: &str) -> String {
+    text.trim().to_lowercase()
 }
 
 /// What an approval of the proposal whose entry has this digest signs.
@@ -165,11 +192,36 @@ mod tests {
         let head = head();
         assert!(head.is(&Author::new("a.head", "")));
         assert!(head.is(&Author::new("t.smith", "Head@School.example ")));
+        assert!(head.is(&Author::new(" A.Head", "")));
         assert!(!head.is(&Author::new("t.smith", "")));
         let other = Signatory {
             email: String::new(),
+            ..head.clone()
+        };
+        assert!(!other.is(&Author::new("t.smith", " ")));
+        let spaced = Signatory {
+            email: " HEAD@school.example".to_owned(),
             ..head
         };
-        assert!(!other.is(&Author::new("t.smith", "")));
+        assert!(spaced.is(&Author::new("t.smith", "head@school.example")));
+    }
+
+    #[test]
+    fn a_signatory_is_called_in_plain_letters() {
+        let called = |account: &str| {
+            let account = account.to_owned();
+            Signatory { account, ..head() }.is_plainly_called()
+        };
+        assert!(called("a.head"));
+        for odd in [
+            "",
+            "A.Head",
+            "\u{430}.head",
+            "a.head ",
+            "console",
+            "schoolgate",
+        ] {
+            assert!(!called(odd), "{odd}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::routes;
 use super::shown::{self, several};
 use super::trend::{self, Trend};
 use super::visitor::Visitor;
+use crate::changes::ledger::Ledger;
 use crate::incidents::overview::{Compared, DeviceCount, Overview};
 use crate::lists::category::Theme;
 use crate::people::role::Role;
@@ -35,12 +36,13 @@ pub(super) async fn overview(
     let health = health_line(&app).await?;
     let body = match role {
         Role::Dsl | Role::Head => {
-            let look = move |app: &App| (app.book.overview(now), unread(app));
-            let (overview, unread) = app.blocking(look).await?;
+            let look = move |app: &App| (app.book.overview(now), unread(app), waiting(app));
+            let (overview, unread, waiting) = app.blocking(look).await?;
             // What somebody must act on before what is well.
             html! {
                 (illegal(&overview))
                 (unread)
+                (waiting)
                 (health)
                 (for_safeguarding(&app, &visitor, &overview, now))
             }
@@ -77,6 +79,24 @@ fn unread(app: &App) -> Markup {
         },
         Err(_) => {
             html! { p class="notice danger" { "The alerts cannot be read. Tell the technician." } }
+        }
+    }
+}
+
+/// How many changes wait for somebody to approve them or take note of them.
+fn waiting(app: &App) -> Markup {
+    let Ok(ledger) = Ledger::read(&app.settings().state_dir) else {
+        return html! {
+            p class="notice danger" { "The record of changes cannot be read, or has been altered. Tell the technician." }
+        };
+    };
+    let count = ledger.waiting.len() + ledger.unacknowledged.len() + ledger.wanting.len();
+    html! {
+        @if count > 0 {
+            p class="notice warn" {
+                strong { (several(count as u64, "change waits", "changes wait")) } " for somebody to approve or take note of. "
+                a href="/changes" { "See what is to be changed" }
+            }
         }
     }
 }

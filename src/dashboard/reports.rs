@@ -152,7 +152,8 @@ async fn counted_week(
     app.blocking(move |app| {
         let written = app.record.add(deed, now);
         written.map_err(|error| Problem::failed("the record cannot be kept", &error))?;
-        let further = further(&app.settings().state_dir, now);
+        let zone = &app.book.hours().zone;
+        let further = further(&app.settings().state_dir, week.ends(zone), zone, now);
         let weekly = Weekly::of(&app.book, app.school(), week, further, now);
         Ok((week, weekly.sheet(&app.book)))
     })

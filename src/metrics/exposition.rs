@@ -13,9 +13,12 @@ use super::{Counter, Counters, GroupLabels, Transport};
 use crate::lists::category::Category;
 use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::health::Report;
+use crate::status::Changes;
 
 /// What is told beside what the workers count.
 pub struct State {
+    /// When this is told.
+    pub now: Timestamp,
     /// When this process started.
     pub started: Timestamp,
     /// The number of the live policy; none: there is none.
@@ -28,6 +31,8 @@ pub struct State {
     pub failed_activations: u64,
     /// Whether the last activation failed.
     pub activation_failed: bool,
+    /// How the record of changes fares.
+    pub changes: Changes,
     /// How the log fares.
     pub log: Report,
     /// Addresses that seem to hide devices or to claim to be one.
@@ -61,6 +66,7 @@ pub fn exposition(workers: &[Arc<Counters>], labels: &GroupLabels, state: &State
     page.upstream();
     page.upstreams(&state.upstreams);
     page.state(state);
+    page.changes(state);
     let mut text = Vec::new();
     // Writing to memory does not fail, and a family without a row is left out.
     page.families
@@ -397,6 +403,39 @@ impl Page<'_> {
         }
     }
 
+    fn changes(&mut self, state: &State) {
+        let changes = &state.changes;
+        self.gauge(
+            "schoolgate_changes_entries",
+            "Entries in the record of changes.",
+            changes.entries as f64,
+        );
+        self.gauge(
+            "schoolgate_changes_head",
+            "The first 48 bits of the digest of the record's last entry, as a number: with schoolgate_changes_entries it tells later whether what was before has been altered.",
+            first_bits(&changes.head) as f64,
+        );
+        self.gauge(
+            "schoolgate_changes_waiting",
+            "Proposals that wait for another person.",
+            changes.waiting as f64,
+        );
+        self.gauge(
+            "schoolgate_changes_unacknowledged",
+            "Changes that acted at once and that nobody has taken note of.",
+            changes.unacknowledged as f64,
+        );
+        let oldest = changes.oldest_unacknowledged;
+        let age = oldest.map_or(0.0, |at| {
+            state.now.duration_since(at).as_secs_f64().max(0.0)
+        });
+        self.gauge(
+            "schoolgate_changes_oldest_unacknowledged_seconds",
+            "For how long the oldest of those acts; 0 if there is none.",
+            age,
+        );
+    }
+
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.workers.iter().map(|counters| of(counters)).sum()
     }
@@ -442,6 +481,12 @@ impl Page<'_> {
         family.set_metric(metrics);
         self.families.push(family);
     }
+}
+
+/// A label for each head would grow for ever; 48 bits are exact in a float.
+fn first_bits(digest: &str) -> u64 {
+    let start = digest.get(..12).unwrap_or_default();
+    u64::from_str_radix(start, 16).unwrap_or(0)
 }
 
 fn label((name, value): (&str, String)) -> LabelPair {

@@ -34,6 +34,8 @@ pub struct AlertRules {
     pub digest: DigestTime,
     /// Who is told of the appliance's own troubles.
     pub appliance_to: Vec<Recipient>,
+    /// Who is told of changes: what waits, what acts, who can approve.
+    pub changes_to: Vec<Recipient>,
     /// What is a sudden drop.
     pub drop: DropRule,
 }
@@ -153,6 +155,7 @@ impl AlertRules {
     #[must_use]
     pub fn everybody(&self) -> Vec<String> {
         let mut to: Vec<Recipient> = self.appliance_to.clone();
+        to.extend(self.changes_to.clone());
         to.extend(self.themes.iter().flat_map(|rule| rule.to.clone()));
         to.extend(Audience::ALL.map(|(_, role)| Recipient::Role(role)));
         to.extend(self.fallback.clone().map(Recipient::Address));
@@ -224,6 +227,10 @@ impl Default for AlertRules {
             appliance_to: vec![
                 Recipient::Role(Audience::Technician),
                 Recipient::Role(Audience::Head),
+            ],
+            changes_to: vec![
+                Recipient::Role(Audience::Head),
+                Recipient::Role(Audience::Dsl),
             ],
             drop: DropRule {
                 below_percent: 20,

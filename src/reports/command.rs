@@ -230,13 +230,9 @@ impl Desk<'_> {
             What::Weekly { week, form } => {
                 let week = self.week(week.as_deref())?;
                 let school = &document.school;
-                let weekly = Weekly::of(
-                    self.book,
-                    school,
-                    week,
-                    further(self.state_dir, self.now),
-                    self.now,
-                );
+                let zone = &self.book.hours().zone;
+                let further = further(self.state_dir, week.ends(zone), zone, self.now);
+                let weekly = Weekly::of(self.book, school, week, further, self.now);
                 self.print(&weekly.sheet(self.book), &weekly, form, out)?;
             }
             What::Governors { from, to, form } => {

@@ -1,5 +1,5 @@
 //! What other parts of the appliance have to say in a digest: whether the filter
-//! works, and which requests wait.
+//! works, what was changed, and which requests wait.
 //!
 //! A digest must not fail because one of them does, so that what cannot be known
 //! is a sentence too.
@@ -7,18 +7,43 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::lists::report;
 use crate::requests::{Requests, Wish};
 use crate::status::Status;
 use crate::status::health::{Area, Health, Level};
 
+use super::changed::{changed, head};
 use super::weekly::Further;
 
-/// Asks them all.
+/// Asks them all about the time between `ends`.
 #[must_use]
-pub fn further(state_dir: &Path, now: Timestamp) -> Vec<Further> {
-    vec![health(state_dir, now), requests(state_dir)]
+pub fn further(
+    state_dir: &Path,
+    ends: (Timestamp, Timestamp),
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Vec<Further> {
+    vec![
+        health(state_dir, now),
+        changes(state_dir, ends, zone, now),
+        requests(state_dir),
+    ]
+}
+
+fn changes(
+    state_dir: &Path,
+    ends: (Timestamp, Timestamp),
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Further {
+    let mut says = changed(state_dir, ends, zone, now);
+    says.push(head(state_dir));
+    Further {
+        heading: "Changes of the filter".to_owned(),
+        says,
+    }
 }
 
 fn health(state_dir: &Path, now: Timestamp) -> Further {

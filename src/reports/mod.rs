@@ -29,6 +29,7 @@ use crate::record::Deed;
 
 pub mod access;
 pub mod bundle;
+pub mod changed;
 mod checked;
 pub mod command;
 pub mod csv;

@@ -223,6 +223,19 @@ fn a_policy_with_a_mistake_is_no_proposal() {
 }
 
 #[test]
+fn what_must_resolve_is_closed_by_nobody() {
+    let mut school = School::new();
+    let entries = school.ledger().head.unwrap().number;
+    for name in ["www.childline.org.uk", "childline.org.uk"] {
+        let deny = exception(name, Verdict::Deny, &["pupil"]);
+        let why = school.propose(&dsl().author(), adding(deny)).unwrap_err();
+        assert!(why.to_string().contains("childline.org.uk"), "{why}");
+    }
+    assert!(school.is_open("pupil", "childline.org.uk"));
+    assert_eq!(school.ledger().head.unwrap().number, entries);
+}
+
+#[test]
 fn the_first_signatory_is_believed_and_each_other_is_confirmed() {
     let mut school = School::new();
     let (head, dsl) = (head(), dsl());

@@ -60,13 +60,13 @@ fn who(policy: &Policy, ask: Ask) -> Who {
         ip,
         mac: mac.filter(|_| how & 1 == 0),
         client_id: called,
-        umbrella_device: (how & 6 == 6).then_some(0x0123_4567_89ab_cdef_u64.to_be_bytes()),
+        umbrella_device: (how & 0x6 == 0x6).then_some(0x0123_4567_89ab_cdef_u64.to_be_bytes()),
         router_name: None,
         how: How::Source,
         conflict: false,
         ignored_options: false,
-        behind_router: how & 8 == 8,
-        untold: how & 24 == 24,
+        behind_router: how & 0x8 == 0x8,
+        untold: how & 0x18 == 0x18,
     };
     let leases = match chosen(&MACS, lease) {
         Some(mac) => {
@@ -166,9 +166,13 @@ fn instant(at: (u8, u16)) -> Timestamp {
 /// The school of `made`, and as `changed` has it. Either may have mistakes.
 fn both(made: &[Edit], changed: &[Edit]) -> (PolicyTexts, PolicyTexts) {
     let mut school = School::plain();
-    made.iter().for_each(|edit| school.edit(*edit));
+    for edit in made {
+        school.edit(*edit);
+    }
     let before = school.texts();
-    changed.iter().for_each(|edit| school.edit(*edit));
+    for edit in changed {
+        school.edit(*edit);
+    }
     (before, school.texts())
 }
 
@@ -185,14 +189,14 @@ fn firm_enough(
         .collect();
     for ask in asks {
         let (old, new) = (Asks::of(before, *ask), Asks::of(after, *ask));
-        for (now, then, later) in &moments {
-            let (was, decided) = old.firmness(before, then);
-            let (is, decides) = new.firmness(after, later);
+        for (now, earlier, later) in &moments {
+            let (was, then) = old.firmness(before, earlier);
+            let (is, now_is) = new.firmness(after, later);
             let firm = if alike { is == was } else { is >= was };
             let (group, name) = (new.asker, &new.name);
             prop_assert!(
                 firm,
-                "at {now}: {name} for {:?}: {decided:?}\nbut now, for {group:?}: {decides:?}",
+                "at {now}: {name} for {:?}: {then:?}\nbut now, for {group:?}: {now_is:?}",
                 old.asker
             );
         }
@@ -220,7 +224,7 @@ fn what_is_not_said_to_loosen_lets_nothing_through() {
     );
     let (held, all) = (Cell::new(0), Cell::new(0));
     let mut runner = TestRunner::new(Config {
-        cases: 300,
+        cases: 1_200,
         failure_persistence: None,
         ..Config::default()
     });

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Control, NotNow, refused};
 use crate::changes::change::{Addition, Verdict};
+use crate::name::Name;
 use crate::policy::{Asker, DeviceIndex};
 
 /// By how much clocks may differ.
@@ -39,6 +40,13 @@ impl Control {
             group: group.unwrap_or(policy.unknown),
             device: Some(DeviceIndex(row)),
         };
+        let name = Name::parse(&wanted.name).map_err(|why| NotNow::Refused(why.to_string()))?;
+        let exception = policy.exceptions.covering(name.as_ref(), asker, Some(now));
+        if exception.is_some_and(|exception| !exception.allows) {
+            return Err(refused(
+                "The school has closed this site. Another person must agree to opening it.",
+            ));
+        }
         let minutes = policy
             .groups
             .get(usize::from(asker.group.0))

@@ -9,7 +9,7 @@ use crate::changes::change::{Back, Change, Files};
 use crate::changes::difference;
 use crate::changes::kept;
 use crate::changes::ledger::{APPLIANCE, kind, with};
-use crate::changes::proposal::{Approved, Proposal};
+use crate::changes::proposal::{Approved, Leave, Proposal};
 use crate::changes::signatory;
 use crate::configuration::PolicyTexts;
 use crate::record::Deed;
@@ -37,6 +37,12 @@ impl Control {
         let Some(approved) = proposal.at_once(rule) else {
             return Ok(());
         };
+        // What waited for another person must not act because the rule has
+        // changed meanwhile.
+        let is_of_now = self.ledger.in_force.as_ref().map(|now| now.number) == Some(proposal.over);
+        if *approved.leave() != Leave::Tightens && !is_of_now {
+            return Ok(());
+        }
         let candidate = self.candidate(proposal, &texts, now)?;
         self.activate(&approved, &candidate, None, now)?;
         Ok(())
@@ -54,7 +60,9 @@ impl Control {
             .change
             .applied_to(texts, &self.kept, now)
             .map_err(NotNow::Refused)?;
-        let before = texts.typed().map_err(Refused::Policy)?;
+        let before = proposal.change.compared_with(texts, now);
+        let before = before.map_err(NotNow::Refused)?;
+        let before = before.typed().map_err(Refused::Policy)?;
         let after = candidate.typed().map_err(Refused::Policy)?;
         if difference::between(&before, &after) != proposal.parts {
             return Err(refused(
@@ -77,20 +85,17 @@ impl Control {
         let candidate = change
             .applied_to(&texts, &self.kept, now)
             .map_err(NotNow::Refused)?;
-        if candidate == texts {
+        let before = change.compared_with(&texts, now);
+        let before = before.map_err(NotNow::Refused)?;
+        if candidate == before {
             return Ok(Outcome::Nothing);
         }
         if let Change::Override(addition) = &change {
             self.is_allowance(addition, now)?;
         }
-        let before = texts.typed().map_err(Refused::Policy)?;
+        let before = before.typed().map_err(Refused::Policy)?;
         let after = candidate.typed().map_err(Refused::Policy)?;
         let parts = difference::between(&before, &after);
-        if self.ledger.waiting.len() >= MOST_WAITING {
-            return Err(refused(
-                "Too many proposals wait. Some must be answered first.",
-            ));
-        }
         let proposal = Proposal {
             number: self.ledger.next_proposal(),
             by: ask.by.clone(),
@@ -105,6 +110,12 @@ impl Control {
         };
         let number = proposal.number;
         let rule = before.document.rule;
+        // What closes a site at once never has to wait for a place.
+        if self.ledger.waiting.len() >= MOST_WAITING && proposal.at_once(rule).is_none() {
+            return Err(refused(
+                "Too many proposals wait. Some must be answered first.",
+            ));
+        }
         self.activation.would_serve(&candidate, &in_force, now)?;
         self.replace_older(&proposal, now)?;
         let deed = deed(ask, kind::PROPOSED);

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use super::{Control, NotNow, deed, is_console, refused};
 use crate::changes::ask::{Ask, Confirmation, Outcome};
 use crate::changes::ledger::{kind, with};
-use crate::changes::proposal::Author;
 use crate::changes::signatory::{self, Signatory};
 
 /// Most signatories of one school.
@@ -31,6 +30,9 @@ impl Control {
                 "Only a head or a safeguarding lead can approve a change.",
             ));
         }
+        if !new.is_plainly_called() {
+            return Err(refused("That is not how an account is called."));
+        }
         if self.ledger.wanting.len() + self.ledger.signatories.len() >= MOST {
             return Err(refused("There are too many signatories."));
         }
@@ -43,6 +45,11 @@ impl Control {
         if at_machine || self.ledger.never_had_signatories() {
             self.write(signed, now)?;
             return Ok(Outcome::Done);
+        }
+        if self.ledger.has_had(new) {
+            return Err(refused(
+                "That signature could approve once. Set up a new one.",
+            ));
         }
         let Some(Confirmation { by, signature }) = confirmation else {
             let waits = deed(ask, kind::SIGNATORY_WAITS);
@@ -108,8 +115,7 @@ impl Control {
                 "Only somebody who can approve changes can confirm this.",
             ));
         };
-        let own = by.account == new.account;
-        if !own && by.is(&Author::new(&new.account, &new.email)) {
+        if !by.may_confirm(new) {
             return Err(refused("Another person must confirm this."));
         }
         if !by.has_signed(&signatory::confirmation(&new.digest()), signature) {

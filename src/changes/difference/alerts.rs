@@ -31,6 +31,15 @@ pub(super) fn parts(before: &PolicyDocument, after: &PolicyDocument, parts: &mut
         let keeps = keeps_all(new, &old.appliance_to, &new.appliance_to);
         parts.push(told(keeps, words));
     }
+    if old.changes_to != new.changes_to {
+        let words = format!(
+            "{} told of changes of the filter instead of {}",
+            are(&new.changes_to),
+            them(&old.changes_to)
+        );
+        let keeps = keeps_all(new, &old.changes_to, &new.changes_to);
+        parts.push(told(keeps, words));
+    }
     messages(old, new, parts);
     pace(old, new, parts);
     drops(&old.drop, &new.drop, parts);
@@ -229,9 +238,9 @@ fn keeps_all(rules: &AlertRules, old: &[Recipient], new: &[Recipient]) -> bool {
 }
 
 fn has_all(all: &[String], some: &[String]) -> bool {
-    let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+    let is_same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     some.iter()
-        .all(|one| all.iter().any(|other| same(one, other)))
+        .all(|one| all.iter().any(|other| is_same(one, other)))
 }
 
 fn same_addresses(one: &[String], other: &[String]) -> bool {

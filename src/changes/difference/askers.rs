@@ -35,6 +35,10 @@ enum Key {
 
 /// A device, as far as it matters who it may be taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of a row each by itself, and no states of one thing"
+)]
 struct Known {
     group: Option<GroupIndex>,
     device: Option<DeviceIndex>,

@@ -5,6 +5,7 @@
 //! stands in the file makes no difference.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::draft::{atoms, key};
 use super::step::Step;
@@ -30,7 +31,11 @@ pub(super) fn steps<'c>(
     parts: &mut Vec<Part>,
 ) {
     let words = Words { before, after };
+    let zones = (&before.document.zone, &after.document.zone);
     for change in changes(before, after) {
+        if change.only_moves_with(zones) {
+            continue;
+        }
         let said = words.of(&change);
         if change.decides_nothing() {
             parts.push(Part::new(Effect::Neither, said));
@@ -51,6 +56,21 @@ pub(super) fn steps<'c>(
 }
 
 impl Change {
+    /// Whether it ends at the same time of a clock that is set otherwise, which
+    /// is said of the clock.
+    fn only_moves_with(&self, (before, after): (&TimeZone, &TimeZone)) -> bool {
+        let (Some(was), Some(is)) = (self.was.first(), self.is.first()) else {
+            return false;
+        };
+        let wall = |exception: &TypedException, zone: &TimeZone| {
+            exception.expires.map(|end| zone.to_datetime(end))
+        };
+        before != after
+            && wall(was, before) == wall(is, after)
+            && was.reason == is.reason
+            && was.requested_by == is.requested_by
+    }
+
     /// Whether only reasons differ.
     fn decides_nothing(&self) -> bool {
         matches!((self.was.first(), self.is.first()), (Some(was), Some(is)) if was.expires == is.expires)

@@ -156,7 +156,7 @@ fn asked(exceptions: &[&TypedException], mentioned: &Inventory) -> Vec<Asked> {
         let about = name.suffixes().filter_map(|n| written.get(n.wire()));
         let about: Vec<&TypedException> = about.flatten().copied().collect();
         let mut times: BTreeSet<Option<Timestamp>> = [None, Some(Timestamp::MIN)].into();
-        times.extend(about.iter().map(|e| e.expires).filter(Option::is_some));
+        times.extend(about.iter().filter_map(|e| e.expires).map(Some));
         let devices = about.iter().flat_map(|e| &e.devices);
         let devices: BTreeSet<DeviceIndex> = devices
             .filter_map(|id| mentioned.by_id(&id.value).map(DeviceIndex))

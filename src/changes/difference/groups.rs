@@ -94,7 +94,7 @@ pub(super) fn remarks(before: &PolicyDocument, after: &PolicyDocument, parts: &m
                 "more is written down about people than before"
             };
             let words = format!(
-                "of what {id} looks up and may reach, {} is written down instead of {}: {why}",
+                "the log keeps {} of what {id} may reach, instead of {}: {why}",
                 kept(new.log),
                 kept(old.log)
             );
@@ -172,7 +172,12 @@ fn switched<'c>(
 fn always<'c>(old: &TypedGroup, new: &'c TypedGroup, steps: &mut Vec<Step<'c>>) {
     let id = &new.id.value;
     for added in new.block.without(old.block).iter() {
-        let words = format!("{} blocked for {id}", category_is(added));
+        let is = category_is(added);
+        let words = if added.is_illegal() {
+            format!("{is} named among what is blocked for {id}, and is blocked anyway as illegal")
+        } else {
+            format!("{is} blocked for {id}")
+        };
         steps.push(Step::new(words, move |draft| {
             change(draft, &new.id.value, |g| g.block = g.block.with(added));
         }));
@@ -182,7 +187,7 @@ fn always<'c>(old: &TypedGroup, new: &'c TypedGroup, steps: &mut Vec<Step<'c>>) 
         let is = category_is(removed);
         let words = match still.as_slice() {
             _ if removed.is_illegal() => format!(
-                "{is} no longer named among what is blocked for {id}, and stays blocked as illegal"
+                "{is} no longer named among what is blocked for {id}, and is blocked anyway as illegal"
             ),
             [] => format!("{is} no longer blocked for {id}"),
             some => format!(
@@ -327,8 +332,8 @@ fn answer(answer: BlockedAnswer) -> &'static str {
 fn kept(log: LogLevel) -> &'static str {
     match log {
         LogLevel::Off => "nothing",
-        LogLevel::Counts => "how much",
-        LogLevel::Domains => "which sites",
-        LogLevel::Full => "which sites on which device",
+        LogLevel::Counts => "only how much",
+        LogLevel::Domains => "the sites",
+        LogLevel::Full => "the sites and the devices",
     }
 }

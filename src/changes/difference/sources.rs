@@ -11,19 +11,22 @@ use crate::lists::source::{Format, Origin, SourceSpec};
 
 /// The parts that are about lists.
 pub(super) fn parts(before: &[SourceSpec], after: &[SourceSpec], parts: &mut Vec<Part>) {
-    let named = |all: &[SourceSpec], id: &str| all.iter().position(|source| source.id == id);
     for new in after {
-        match named(before, &new.id).and_then(|at| before.get(at)) {
-            Some(old) => altered(old, new, parts),
-            None => {
-                let words = format!("the list {} is used as well", whole(new));
-                parts.push(Part::new(Effect::Tightens, words));
-            }
+        if let Some(old) = before.iter().find(|old| old.id == new.id) {
+            let mut changes = Changes { new, parts };
+            changes.of_meaning(old);
+            changes.of_origin(old);
+            changes.of_limits(old);
+        } else {
+            let words = format!("the list {} is used as well", whole(new));
+            parts.push(Part::new(Effect::Tightens, words));
         }
     }
-    for gone in before.iter().filter(|old| named(after, &old.id).is_none()) {
-        let words = format!("the list {} is no longer used", whole(gone));
-        parts.push(Part::new(Effect::Loosens, words));
+    for gone in before {
+        if after.iter().all(|new| new.id != gone.id) {
+            let words = format!("the list {} is no longer used", whole(gone));
+            parts.push(Part::new(Effect::Loosens, words));
+        }
     }
 }
 
@@ -36,129 +39,148 @@ fn whole(source: &SourceSpec) -> String {
     format!("{} ({}{class})", source.id, category(source.category))
 }
 
-fn altered(old: &SourceSpec, new: &SourceSpec, parts: &mut Vec<Part>) {
-    let mut add = |differs: bool, effect, words: String| {
+/// What changes in one list.
+struct Changes<'p> {
+    new: &'p SourceSpec,
+    parts: &'p mut Vec<Part>,
+}
+
+impl Changes<'_> {
+    fn add(&mut self, differs: bool, effect: Effect, words: impl Into<String>) {
         if differs {
-            parts.push(Part::new(effect, format!("the list {} {words}", new.id)));
+            let words = format!("the list {} {}", self.new.id, words.into());
+            self.parts.push(Part::new(effect, words));
         }
-    };
-    // Whatever is added to a list's facts must be thought of here.
-    let SourceSpec {
-        id: _,
-        category: listed_for,
-        class,
-        format,
-        origin,
-        licence,
-        reach,
-        min_entries,
-        max_shrink,
-        sha256,
-        minisign_key,
-        test_host,
-        allow_tld,
-        several_a_line,
-        max_bytes,
-        max_lines,
-    } = new;
-    let (was, is) = (category(old.category), category(*listed_for));
-    add(
-        old.category != *listed_for,
-        Effect::Loosens,
-        format!("is for {is} instead of {was}"),
-    );
-    let (effect, words) = match class {
-        Class::Mandatory => (Effect::Tightens, "can be lifted by nobody any more"),
-        Class::Category => (Effect::Loosens, "is no longer one that nobody can lift"),
-    };
-    add(old.class != *class, effect, words.to_owned());
-    let words = format!(
-        "is read as {} instead of {}",
-        kind(*format),
-        kind(old.format)
-    );
-    add(old.format != *format, Effect::Loosens, words);
-    let words = format!(
-        "is taken from {} instead of {}",
-        place(origin),
-        place(&old.origin)
-    );
-    add(!is_same_place(&old.origin, origin), Effect::Loosens, words);
-    let words = format!(
-        "is published under {} instead of {}",
-        said(licence.as_deref()),
-        said(old.licence.as_deref())
-    );
-    add(old.licence != *licence, Effect::Neither, words);
-    let (effect, words) = match (old.reach, reach) {
-        (Scope::Exact | Scope::Below, Scope::Subtree) => {
-            (Effect::Tightens, "means everything below its names too")
-        }
-        _ => (
-            Effect::Loosens,
-            "means its names alone, and nothing below them",
-        ),
-    };
-    add(old.reach != *reach, effect, words.to_owned());
-    let entries = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "name");
-    let words = format!(
-        "is only taken with at least {} instead of {}",
-        entries(*min_entries),
-        entries(old.min_entries)
-    );
-    add(old.min_entries != *min_entries, Effect::Loosens, words);
-    let percent = |share: f64| format!("{}", (share * 1000.0).round() / 10.0);
-    let words = format!(
-        "may lose {} per cent of its names at once instead of {}",
-        percent(*max_shrink),
-        percent(old.max_shrink)
-    );
-    let differs = old.max_shrink.to_bits() != max_shrink.to_bits();
-    add(differs, Effect::Loosens, words);
-    let words = "must be another file than before, by its checksum".to_owned();
-    add(old.sha256 != *sha256, Effect::Loosens, words);
-    let words = "must be signed with another key than before".to_owned();
-    add(old.minisign_key != *minisign_key, Effect::Loosens, words);
-    let effect = match old.test_host {
-        None => Effect::Neither,
-        Some(_) => Effect::Loosens,
-    };
-    let words = "is tested by another name than before".to_owned();
-    add(old.test_host != *test_host, effect, words);
-    let (effect, words) = if *allow_tld {
-        (Effect::Tightens, "may cover a whole top-level domain")
-    } else {
-        (
-            Effect::Loosens,
-            "may no longer cover a whole top-level domain",
-        )
-    };
-    add(old.allow_tld != *allow_tld, effect, words.to_owned());
-    let words = if *several_a_line {
-        "is read with several names in a line"
-    } else {
-        "is read with one name in a line"
-    };
-    add(
-        old.several_a_line != *several_a_line,
-        Effect::Loosens,
-        words.to_owned(),
-    );
-    for (was, is, what) in [
-        (old.max_bytes, *max_bytes, "bytes"),
-        (old.max_lines, *max_lines, "lines"),
-    ] {
-        let effect = if is > was {
-            Effect::Neither
-        } else {
-            Effect::Loosens
+    }
+
+    fn of_meaning(&mut self, old: &SourceSpec) {
+        let new = self.new;
+        let (was, is) = (category(old.category), category(new.category));
+        let words = format!("is for {is} instead of {was}");
+        self.add(old.category != new.category, Effect::Loosens, words);
+        let (effect, words) = match new.class {
+            Class::Mandatory => (Effect::Tightens, "can be lifted by nobody any more"),
+            Class::Category => (Effect::Loosens, "is no longer one that nobody can lift"),
         };
-        add(
-            was != is,
-            effect,
-            format!("may have {is} {what} instead of {was}"),
+        self.add(old.class != new.class, effect, words);
+        let words = format!(
+            "is read as {} instead of {}",
+            kind(new.format),
+            kind(old.format)
+        );
+        self.add(old.format != new.format, Effect::Loosens, words);
+        let (effect, words) = match (old.reach, new.reach) {
+            (_, Scope::Subtree) => (Effect::Tightens, "means everything below its names too"),
+            _ => (
+                Effect::Loosens,
+                "means its names alone, and nothing below them",
+            ),
+        };
+        self.add(old.reach != new.reach, effect, words);
+        let (effect, words) = if new.allow_tld {
+            (Effect::Tightens, "may cover a whole top-level domain")
+        } else {
+            (
+                Effect::Loosens,
+                "may no longer cover a whole top-level domain",
+            )
+        };
+        self.add(old.allow_tld != new.allow_tld, effect, words);
+        let words = if new.several_a_line {
+            "is read with several names in a line"
+        } else {
+            "is read with one name in a line"
+        };
+        self.add(
+            old.several_a_line != new.several_a_line,
+            Effect::Loosens,
+            words,
         );
     }
+
+    fn of_origin(&mut self, old: &SourceSpec) {
+        let new = self.new;
+        let words = format!(
+            "is taken from {} instead of {}",
+            place(&new.origin),
+            place(&old.origin)
+        );
+        self.add(
+            !is_same_place(&old.origin, &new.origin),
+            Effect::Loosens,
+            words,
+        );
+        let licence = |source: &SourceSpec| quoted(source.licence.as_deref().unwrap_or_default());
+        let words = format!(
+            "is published under {} instead of {}",
+            licence(new),
+            licence(old)
+        );
+        self.add(old.licence != new.licence, Effect::Neither, words);
+        let words = "is believed by another checksum than before";
+        self.add(old.sha256 != new.sha256, Effect::Loosens, words);
+        let words = "is believed by another signature than before";
+        self.add(old.minisign_key != new.minisign_key, Effect::Loosens, words);
+        // A list that has died is found by it.
+        let effect = match old.test_host {
+            None => Effect::Neither,
+            Some(_) => Effect::Loosens,
+        };
+        let words = "is tested by another name than before";
+        self.add(old.test_host != new.test_host, effect, words);
+    }
+
+    fn of_limits(&mut self, old: &SourceSpec) {
+        // Whatever else a list comes to have must be thought of here.
+        let SourceSpec {
+            id: _,
+            category: _,
+            class: _,
+            format: _,
+            origin: _,
+            licence: _,
+            reach: _,
+            sha256: _,
+            minisign_key: _,
+            test_host: _,
+            allow_tld: _,
+            several_a_line: _,
+            min_entries,
+            max_shrink,
+            max_bytes,
+            max_lines,
+        } = *self.new;
+        let words = format!(
+            "is believed with {} or more, instead of {}",
+            names(min_entries),
+            names(old.min_entries)
+        );
+        self.add(old.min_entries != min_entries, Effect::Loosens, words);
+        let percent = |share: f64| (share * 1000.0).round() / 10.0;
+        let words = format!(
+            "may lose {} per cent of its names at once instead of {}",
+            percent(max_shrink),
+            percent(old.max_shrink)
+        );
+        let differs = old.max_shrink.to_bits() != max_shrink.to_bits();
+        self.add(differs, Effect::Loosens, words);
+        for (was, is, what) in [
+            (old.max_bytes, max_bytes, "bytes"),
+            (old.max_lines, max_lines, "lines"),
+        ] {
+            let effect = if is > was {
+                Effect::Neither
+            } else {
+                Effect::Loosens
+            };
+            let words = format!("may have {is} {what} instead of {was}");
+            self.add(was != is, effect, words);
+        }
+    }
+}
+
+fn names(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "name")
 }
 
 fn kind(format: Format) -> &'static str {
@@ -187,8 +209,4 @@ fn is_same_place(was: &Origin, is: &Origin) -> bool {
         (Origin::Shipped { name: was, .. }, Origin::Shipped { name: is, .. }) => was == is,
         (was, is) => was == is,
     }
-}
-
-fn said(text: Option<&str>) -> String {
-    quoted(text.unwrap_or_default())
 }

@@ -81,7 +81,7 @@ impl Side {
 
     fn stance(&self, who: Treated, asked: &Asked, at: usize) -> Stance {
         let device = who.device.filter(|device| asked.devices.contains(device));
-        let asker = Asker {
+        let who = Asker {
             group: who.group,
             device,
         };
@@ -89,7 +89,7 @@ impl Side {
         let found = self
             .meant
             .exceptions
-            .covering(asked.name.as_ref(), asker, now);
+            .covering(asked.name.as_ref(), who, now);
         match found {
             Some(exception) if exception.allows => Stance::Allows,
             Some(_) => Stance::Denies,

@@ -57,6 +57,7 @@ pub(super) fn alerts(root: &Table<'_>, groups: &[&str]) -> Placed<AlertRules> {
         quiet: table.table("quiet").and_then(quiet),
         digest: table.table("digest").map_or(usual.digest, digest),
         appliance_to: recipients(&table, "appliance_to", &people).unwrap_or(usual.appliance_to),
+        changes_to: recipients(&table, "changes_to", &people).unwrap_or(usual.changes_to),
         drop: table.table("drop").map_or(usual.drop, drop_rule),
         themes,
         people,

@@ -59,6 +59,7 @@ pub mod reports;
 pub mod requests;
 pub mod selftest;
 pub mod settings;
+pub mod signature;
 pub mod standing;
 pub mod status;
 pub mod terminal;

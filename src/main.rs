@@ -26,7 +26,7 @@ use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::settings::Settings;
 use schoolgate::terminal::Terminal;
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, over_block, standing, up};
+use schoolgate::{appliance, dashboard, over_block, signature, standing, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -215,8 +215,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let document = &configuration.document;
             let settings = &configuration.settings;
             let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
-            let input = &mut io::stdin().lock();
-            user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
+            let terminal = &mut terminal();
+            let (zone, input) = (&document.zone, &mut terminal.input);
+            let afterwards = user(&args, &people, zone, Timestamp::now(), input, out)?;
+            return signature::see_to(&afterwards, &people, &settings.state_dir, terminal, out);
         }
         Verb::Profile(args) => {
             let configuration = in_force()?;
@@ -237,15 +239,19 @@ fn second_person(
         state_dir: &in_force.settings.state_dir,
         zone: &in_force.document.zone,
     };
-    let terminal = &mut Terminal {
-        input: io::stdin().lock(),
-        questions: io::stderr(),
-    };
+    let terminal = &mut terminal();
     match verb {
         Verb::Approve(args) => scene.approve(args, terminal, out),
         Verb::Acknowledge(args) => scene.acknowledge(args, terminal, out),
         Verb::Decline(args) => scene.decline(args, terminal, out),
         _ => Ok(0),
+    }
+}
+
+fn terminal() -> Terminal<io::StdinLock<'static>, io::Stderr> {
+    Terminal {
+        input: io::stdin().lock(),
+        questions: io::stderr(),
     }
 }
 

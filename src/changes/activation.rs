@@ -28,6 +28,7 @@ use super::proposal::Approved;
 use super::rehearsal::check::{Musts, check_change};
 use crate::configuration::PolicyTexts;
 use crate::document::Complaint;
+use crate::lists::durable;
 use crate::lists::load::{self, LoadError};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
@@ -285,9 +286,24 @@ impl Activation {
             let judge = |entry: &_| ledger.clone().take(entry);
             self.record.add_judged(deed, now, judge)?;
         }
+        self.tell_refresh(texts);
         self.retired.extend(self.live.swap(Some(Arc::new(policy))));
         self.lists = Some(lists);
         Ok((activated, trouble))
+    }
+
+    /// Writes down where `refresh`, which cannot see the record, finds the sources
+    /// in force. Without that it fetches those it fetched before.
+    fn tell_refresh(&self, texts: &PolicyTexts) {
+        let path = self.state_dir.join(source::IN_FORCE);
+        let text = texts.sources.as_bytes();
+        let is_there = durable::read_if_any(&path);
+        if is_there.is_ok_and(|there| there.as_deref() == Some(text)) {
+            return;
+        }
+        if let Err(error) = durable::write(&path, text) {
+            tracing::error!(%error, "refresh cannot be told which lists there are");
+        }
     }
 
     /// The lists for a policy. A new policy takes up lists that were refused

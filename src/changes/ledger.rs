@@ -74,6 +74,8 @@ pub struct Ledger {
     /// Every key that ever could approve. None does twice: whoever confirmed it
     /// meant it then, and may have gone from it since.
     keys: BTreeSet<String>,
+    /// It took the place of a record that could not be believed.
+    is_anew: bool,
 }
 
 /// A change that acted at once.
@@ -158,10 +160,11 @@ impl Ledger {
         }
     }
 
-    /// Whether nobody has ever been able to approve.
+    /// Whether nobody has ever been able to approve, in a record that is the
+    /// school's first.
     #[must_use]
     pub fn never_had_signatories(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && !self.is_anew
     }
 
     /// Whether this key could approve before.
@@ -201,7 +204,7 @@ impl Ledger {
         self.over.insert(proposal.number, fate);
         // That the old record is gone makes nobody the first who can approve, and
         // so nobody is taken at their word.
-        self.former.insert(CONSOLE.to_owned());
+        self.is_anew = true;
         let at_once = AtOnce {
             time: entry.time,
             digest: entry.digest.clone(),

@@ -23,7 +23,7 @@ of the entry before it ("before", empty for the first) and its own ("digest").
    must print the line's own "digest".
 2. "before" of each line must be the "digest" of the line before it.
 3. The digest of the last line must be the head that was noted down at the time,
-   for example in the weekly e-mail or by `schoolgate history --verify`.
+   for example in the digest by e-mail or by `schoolgate history --verify`.
 
 An approval ("leave": {"kind": "approved"}) has an Ed25519 signature by the "key"
 of the approver's last "signatory_enrolled" entry, over the bytes of

@@ -3,7 +3,7 @@
 //!
 //! A chain proves itself but for its end and for one written wholly anew: for
 //! that its head is compared with what was noted down elsewhere, such as in the
-//! weekly e-mail.
+//! digest by e-mail.
 
 use std::collections::BTreeSet;
 use std::fs;

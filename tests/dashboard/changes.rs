@@ -5,6 +5,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::{Timestamp, ToSpan};
+
 use super::client::{Account, Answer, Client, PASSWORD, Pages};
 use crate::serve::eventually;
 use crate::serve::school::{Folder, POLICY, Plan, School};
@@ -289,6 +291,31 @@ fn a_site_is_closed_at_once_and_opened_again_by_two() {
     says(&stale, "must be proposed again");
     assert!(stale.field("digest").is_none(), "nothing to approve");
     assert_eq!(office.approve(twice).status, 422);
+}
+
+#[test]
+fn an_exception_that_ends_soon_is_renewed_by_two() {
+    let mut office = Office::signed();
+    office.request("bets.example", "unblock");
+    let today = Timestamp::now().in_tz("Europe/London").unwrap().date();
+    let soon = today.saturating_add(7.days()).to_string();
+    let sent = [("groups", "pupil"), ("reason", "x"), ("expires", &*soon)];
+    let number = proposed(&office.technician.post("/requests/1/grant", &sent));
+    assert_eq!(office.approve(number).status, 303);
+    let page = office.technician.get("/exceptions");
+    let (_, rest) = page.page().split_once("Ending within 30 days").unwrap();
+    assert!(rest.contains("Propose to renew it"), "{rest}");
+    let which = page.field("which").unwrap();
+    let later = today.saturating_add(200.days());
+    let until = later.to_string();
+    let sent = [("which", &*which), ("why", "still"), ("expires", &*until)];
+    let number = proposed(&office.technician.post("/exceptions/renew", &sent));
+    says(&office.technician.get("/exceptions"), "Propose to renew it");
+    assert_eq!(office.approve(number).status, 303);
+    let page = office.technician.get("/exceptions");
+    says(&page, &later.strftime("%-d %b %Y").to_string());
+    assert!(!page.body.contains("Propose to renew it"));
+    assert!(!office.is_blocked("bets.example"));
 }
 
 #[test]

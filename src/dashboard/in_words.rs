@@ -107,6 +107,10 @@ pub(super) fn state(told: &Told) -> Markup {
         Fate::Declined { .. } => html! { span class="badge" { "Turned down" } },
         Fate::Failed { .. } => html! { span class="badge danger" { "Failed" } },
         Fate::Over => html! { span class="badge" { "Over" } },
+        Fate::BegunAnew { .. } => html! {
+            span class="badge danger" { "Begun anew" }
+            @if told.noted.is_none() { " " span class="badge warn" { "Not acknowledged" } }
+        },
     }
 }
 
@@ -135,6 +139,16 @@ pub(super) fn fate(app: &App, told: &Told) -> Markup {
             Fate::Failed { why } => p class="notice danger" {
                 strong { "It could not be put in force: " } (words(&discreet(app, why)))
                 " What was in force before still is."
+            },
+            Fate::BegunAnew { policy, time: at } => div class="notice danger" {
+                p {
+                    strong { "The record was begun anew" } " at the machine, " (time(*at, zone))
+                    ": what the files of the folder had came into force as policy " (policy)
+                    " without a second person. The old record was set aside. Ask why."
+                }
+                @if let Some((who, when)) = &told.noted {
+                    p { (words(who)) " has taken note of it, " (time(*when, zone)) "." }
+                }
             },
             Fate::Over => p class="notice" {
                 "The record was begun anew at the machine before this was answered; it must be proposed again."

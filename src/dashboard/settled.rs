@@ -61,7 +61,7 @@ fn of<'t>(told: &'t Told, request: &Request) -> Option<&'t Addition> {
 fn settle_one(app: &App, request: &Request, told: &Told, now: Timestamp) -> Result<(), Trouble> {
     let number = told.proposal.number;
     match &told.fate {
-        Fate::Waits => {}
+        Fate::Waits | Fate::BegunAnew { .. } => {}
         Fate::InForce { policy, leave, .. } => {
             let by = match leave {
                 Leave::Approved { by, .. } => by,

@@ -63,6 +63,13 @@ pub(super) enum Fate {
     Failed { why: String },
     /// The record was begun anew.
     Over,
+    /// By it the record was begun anew, at the machine and without a second
+    /// person.
+    BegunAnew {
+        /// As which policy.
+        policy: u64,
+        time: Timestamp,
+    },
 }
 
 impl Story {
@@ -103,8 +110,9 @@ impl Story {
         let what = entry.deed.what.as_str();
         if let Some(activated) = said::<Activated>(entry, "activation") {
             self.activations.insert(activated.number, activated.clone());
-            if what == kind::ACTIVATED {
-                self.activated(entry, &activated);
+            match what {
+                kind::ACTIVATED => self.activated(entry, &activated),
+                _ => self.founded(entry, &activated),
             }
             return;
         }
@@ -121,17 +129,29 @@ impl Story {
     }
 
     fn proposed(&mut self, entry: &Entry) {
-        let Some(mut proposal) = said::<Proposal>(entry, "proposal") else {
-            return;
-        };
-        proposal.digest.clone_from(&entry.digest);
-        proposal.time = entry.time;
-        let told = Told {
-            proposal,
-            fate: Fate::Waits,
-            noted: None,
-        };
-        self.proposals.insert(told.proposal.number, told);
+        if let Some(mut proposal) = said::<Proposal>(entry, "proposal") {
+            proposal.digest.clone_from(&entry.digest);
+            proposal.time = entry.time;
+            let told = Told {
+                proposal,
+                fate: Fate::Waits,
+                noted: None,
+            };
+            self.proposals.insert(told.proposal.number, told);
+        }
+    }
+
+    /// The first founding has no proposal; one that begins anew has.
+    fn founded(&mut self, entry: &Entry, activated: &Activated) {
+        self.proposed(entry);
+        let number = said::<Proposal>(entry, "proposal").map(|one| one.number);
+        let told = number.and_then(|number| self.proposals.get_mut(&number));
+        if let Some(told) = told {
+            told.fate = Fate::BegunAnew {
+                policy: activated.number,
+                time: entry.time,
+            };
+        }
     }
 
     fn activated(&mut self, entry: &Entry, activated: &Activated) {

@@ -5,23 +5,25 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::{Timestamp, ToSpan};
+
 use super::client::{Account, Answer, Client, PASSWORD, Pages};
 use crate::serve::eventually;
 use crate::serve::school::{Folder, POLICY, Plan, School};
 use crate::serve::upstream::{ADDRESS, Upstream};
 
 /// A school whose resolver and pages run, and its people.
-struct Office {
-    pages: Pages,
-    technician: Client,
-    dsl: Client,
-    head: Client,
-    school: School,
+pub(super) struct Office {
+    pub(super) pages: Pages,
+    pub(super) technician: Client,
+    pub(super) dsl: Client,
+    pub(super) head: Client,
+    pub(super) school: School,
     _upstream: Upstream,
 }
 
 impl Office {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         Self::with(|_| {})
     }
 
@@ -62,7 +64,7 @@ impl Office {
     }
 
     /// Both signatures: the first is in force at once, the second is confirmed.
-    fn signed() -> Self {
+    pub(super) fn signed() -> Self {
         let mut office = Self::open();
         office.sign();
         office
@@ -81,7 +83,7 @@ impl Office {
     }
 
     /// Somebody asks for a site; gives the request's number.
-    fn request(&mut self, site: &str, wish: &str) {
+    pub(super) fn request(&mut self, site: &str, wish: &str) {
         let sent = [
             ("site", site),
             ("wish", wish),
@@ -93,7 +95,7 @@ impl Office {
     }
 
     /// The technician proposes to open what request 1 asks for.
-    fn grant(&mut self) -> u64 {
+    pub(super) fn grant(&mut self) -> u64 {
         let sent = [
             ("groups", "pupil"),
             ("reason", "Maths in Year 5"),
@@ -106,16 +108,16 @@ impl Office {
         approve(&mut self.head, number, PASSWORD)
     }
 
-    fn is_blocked(&self, name: &str) -> bool {
+    pub(super) fn is_blocked(&self, name: &str) -> bool {
         self.school.ask(name).errors == [15]
     }
 }
 
-fn account(folder: &Folder, name: &str, role: &str, email: &str) -> Account {
+pub(super) fn account(folder: &Folder, name: &str, role: &str, email: &str) -> Account {
     Account::with_email(folder, name, role, email)
 }
 
-fn set_up_signature(client: &mut Client) -> String {
+pub(super) fn set_up_signature(client: &mut Client) -> String {
     client.get("/account/signature");
     let answer = client.post("/account/signature", &[("password", PASSWORD)]);
     assert_eq!(answer.status, 303, "{answer:?}");
@@ -124,13 +126,13 @@ fn set_up_signature(client: &mut Client) -> String {
 
 /// The number of the change that a form was answered with.
 #[track_caller]
-fn proposed(answer: &Answer) -> u64 {
+pub(super) fn proposed(answer: &Answer) -> u64 {
     assert_eq!(answer.status, 303, "{answer:?}");
     let number = answer.location().strip_prefix("/changes/").unwrap();
     number.parse().unwrap()
 }
 
-fn approve(client: &mut Client, number: u64, password: &str) -> Answer {
+pub(super) fn approve(client: &mut Client, number: u64, password: &str) -> Answer {
     let path = format!("/changes/{number}");
     let digest = client.get(&path).field("digest").unwrap_or_default();
     let sent = [("digest", &*digest), ("password", password)];
@@ -138,7 +140,7 @@ fn approve(client: &mut Client, number: u64, password: &str) -> Answer {
 }
 
 #[track_caller]
-fn says(answer: &Answer, words: &str) {
+pub(super) fn says(answer: &Answer, words: &str) {
     assert!(answer.body.contains(words), "{words}: {answer:?}");
 }
 
@@ -292,6 +294,31 @@ fn a_site_is_closed_at_once_and_opened_again_by_two() {
 }
 
 #[test]
+fn an_exception_that_ends_soon_is_renewed_by_two() {
+    let mut office = Office::signed();
+    office.request("bets.example", "unblock");
+    let today = Timestamp::now().in_tz("Europe/London").unwrap().date();
+    let soon = today.saturating_add(7.days()).to_string();
+    let sent = [("groups", "pupil"), ("reason", "x"), ("expires", &*soon)];
+    let number = proposed(&office.technician.post("/requests/1/grant", &sent));
+    assert_eq!(office.approve(number).status, 303);
+    let page = office.technician.get("/exceptions");
+    let (_, rest) = page.page().split_once("Ending within 30 days").unwrap();
+    assert!(rest.contains("Propose to renew it"), "{rest}");
+    let which = page.field("which").unwrap();
+    let later = today.saturating_add(200.days());
+    let until = later.to_string();
+    let sent = [("which", &*which), ("why", "still"), ("expires", &*until)];
+    let number = proposed(&office.technician.post("/exceptions/renew", &sent));
+    says(&office.technician.get("/exceptions"), "Propose to renew it");
+    assert_eq!(office.approve(number).status, 303);
+    let page = office.technician.get("/exceptions");
+    says(&page, &later.strftime("%-d %b %Y").to_string());
+    assert!(!page.body.contains("Propose to renew it"));
+    assert!(!office.is_blocked("bets.example"));
+}
+
+#[test]
 fn an_incident_has_a_button_that_closes_its_site() {
     let mut office = Office::open();
     assert!(office.is_blocked("bets.example"));
@@ -314,32 +341,6 @@ fn an_incident_has_a_button_that_closes_its_site() {
     proposed(&office.dsl.post("/deny", &[("site", "bets.example")]));
     let staff = office.school.ask_from("127.0.0.3", "bets.example");
     assert_eq!(staff.errors, [15]);
-}
-
-#[test]
-fn one_person_under_two_accounts_is_one_person() {
-    let upstream = Upstream::plain();
-    let school = Plan::new(&[upstream.address]).start();
-    let mut technician = account(&school.folder, "t.jones", "technician", "Jo@school.example");
-    let mut head = account(&school.folder, "h.jones", "head", "jo@school.example");
-    let pages = Pages::start(&school.folder);
-    let mut technician = Client::as_account(&pages, &mut technician);
-    let mut head = Client::as_account(&pages, &mut head);
-    set_up_signature(&mut head);
-    let opened = POLICY.replacen("\"gambling\", \"games\"", "\"games\"", 1);
-    school.folder.put("policy.toml", &opened);
-    let seen = technician.get("/changes/propose").field("seen").unwrap();
-    let sent = [("seen", &*seen), ("why", "they asked")];
-    let number = proposed(&technician.post("/changes/propose", &sent));
-    let page = head.get(&format!("/changes/{number}"));
-    says(&page, "You have made this change yourself");
-    let digest = schoolgate::changes::ledger::Ledger::read(&school.folder.state()).unwrap();
-    let digest = digest.waiting[&number].digest.clone();
-    let sent = [("digest", &*digest), ("password", PASSWORD)];
-    let refused = head.post(&format!("/changes/{number}/approve"), &sent);
-    assert_eq!(refused.status, 422, "{refused:?}");
-    says(&refused, "cannot approve it");
-    assert_eq!(school.ask("bets.example").errors, [15]);
 }
 
 #[test]
@@ -419,137 +420,4 @@ fn what_is_edited_in_the_folder_is_told_and_proposed_as_it_was_shown() {
             .page()
             .contains("signature")
     );
-}
-
-#[test]
-fn a_new_password_signs_at_once_and_is_not_kept_from_anybody() {
-    let mut office = Office::signed();
-    let new = "a window over the harbour";
-    let change = |client: &mut Client, old: &str, new: &str| {
-        client.get("/account/password");
-        let sent = [("old", old), ("password", new), ("again", new)];
-        client.post("/account/password", &sent)
-    };
-    let changed = change(&mut office.head, PASSWORD, new);
-    assert_eq!(
-        (changed.status, changed.location()),
-        (303, "/"),
-        "{changed:?}"
-    );
-    office.request("bets.example", "unblock");
-    let number = office.grant();
-    assert_eq!(approve(&mut office.head, number, PASSWORD).status, 422);
-    assert_eq!(approve(&mut office.head, number, new).status, 303);
-    assert!(!office.is_blocked("bets.example"));
-
-    // Without the resolver the password changes all the same, and nothing is
-    // said to be done that is not.
-    let Office {
-        mut dsl,
-        school,
-        pages,
-        ..
-    } = office;
-    let folder = school.stop();
-    let denied = dsl.post("/deny", &[("site", "news.example")]);
-    assert_eq!(denied.status, 400);
-    says(&denied, "does not run");
-    let changed = change(&mut dsl, PASSWORD, new);
-    assert_eq!(changed.location(), "/account/signature", "{changed:?}");
-    says(&dsl.get("/account/signature"), "a former password");
-    says(&dsl.get("/changes"), "Set it up anew");
-    let school = School::start(folder);
-    dsl.get("/account/signature");
-    let sent = [("password", new), ("former", PASSWORD)];
-    assert_eq!(dsl.post("/account/signature", &sent).status, 303);
-    says(&dsl.get("/account/signature"), "Your signature is in force");
-    drop((school, pages));
-}
-
-#[test]
-fn whoever_leaves_can_no_longer_approve() {
-    let mut office = Office::signed();
-    let closed = office.head.post("/accounts/dsl/disable", &[]);
-    assert_eq!(closed.status, 200, "{closed:?}");
-    let list = office.technician.get("/changes");
-    let (_, who) = list.page().split_once("Who can approve").unwrap();
-    assert!(
-        who.contains("Headteacher") && !who.contains("Safeguarding lead"),
-        "{who}"
-    );
-}
-
-#[test]
-fn staff_open_a_site_for_a_while_where_the_policy_lets_them() {
-    use super::running;
-    let policy = POLICY.replace(
-        "block = [\"malware_hacking\"]",
-        "block = [\"malware_hacking\", \"gambling\"]\noverride_minutes = 30",
-    );
-    let upstream = Upstream::plain();
-    let mut plan = Plan::new(&[upstream.address]);
-    plan.policy = format!(
-        "{policy}\n[[exceptions]]\nname = \"news.example\"\nverdict = \"deny\"\n\
-         groups = [\"staff\"]\nreason = \"test\"\n"
-    );
-    plan.devices += "desk-1,Desk 1,,127.0.0.3,staff,Ms Jones,laptop\n\
-                     ipad-1,iPad 1,,127.0.0.1,pupil,,tablet\n";
-    let school = plan.start();
-    let pages = running::Pages::beside(&school.folder);
-    let link = "/open?site=bets.example";
-    assert!(pages.about("127.0.0.3", "bets.example").body.contains(link));
-    for (from, site) in [
-        ("127.0.0.1", "bets.example"),
-        ("127.0.0.3", "news.example"),
-        ("127.0.0.3", "vile-things.example"),
-    ] {
-        assert!(
-            !pages.about(from, site).body.contains("/open?"),
-            "{from} {site}"
-        );
-        let answer = open(&pages, from, site, "marking");
-        assert_eq!(answer.status, 403, "{answer:?}");
-    }
-    assert_eq!(school.ask_from("127.0.0.3", "bets.example").errors, [15]);
-    assert_eq!(open(&pages, "127.0.0.3", "bets.example", " ").status, 422);
-    let answer = open(&pages, "127.0.0.3", "bets.example", "marking");
-    assert!(answer.body.contains("is open on"), "{answer:?}");
-    let staff = school.ask_from("127.0.0.3", "bets.example");
-    assert_eq!(staff.addresses(), [ADDRESS]);
-    assert_eq!(
-        school.ask("bets.example").errors,
-        [15],
-        "for that device alone"
-    );
-    let record = std::fs::read_to_string(school.folder.state().join("changes/record.jsonl"));
-    let record = record.unwrap();
-    assert!(
-        record.contains("device desk-1") && !record.contains("127.0.0.3"),
-        "{record}"
-    );
-    // A site that another page sends is not opened.
-    let forged = pages.ask(
-        "127.0.0.3",
-        "POST",
-        &pages.block_page.to_string(),
-        "/open",
-        "Origin: http://bets.example\r\n",
-    );
-    assert_eq!(forged.status, 400, "{forged:?}");
-}
-
-fn open(
-    pages: &super::running::Pages,
-    from: &str,
-    site: &str,
-    reason: &str,
-) -> super::running::Page {
-    let at = pages.block_page;
-    let form = serde_urlencoded::to_string([("site", site), ("reason", reason)]).unwrap();
-    let text = format!(
-        "POST /open HTTP/1.1\r\nHost: {at}\r\nOrigin: http://{at}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    super::running::Page::of(from, at, text.as_bytes())
 }

@@ -198,8 +198,10 @@ async fn show(
         h2 { "What changes" }
         (in_words::parts(app, &told.proposal.parts))
         (facts(app, visitor, told, &found))
-        h2 { "What the last week would have been like" }
-        (rehearsed::show(app, visitor, told.proposal.rehearsal.as_ref()))
+        @if told.proposal.rehearsal.is_some() || told.fate == Fate::Waits {
+            h2 { "What the last week would have been like" }
+            (rehearsed::show(app, visitor, told.proposal.rehearsal.as_ref()))
+        }
         @if signature::signs(visitor.person.role) { (second(app, visitor, told, &found)) }
         @if told.fate == Fate::Waits && may_send(visitor.person.role, "/changes/{number}/decline") {
             (declining(visitor, told, &found))
@@ -277,7 +279,7 @@ fn facts(app: &App, visitor: &Visitor, told: &Told, found: &Found) -> Markup {
         dl {
             div { dt { "Why" } dd { (words(&discreet(app, &proposal.why))) } }
             div { dt { "Proposed by" } dd { (who(&proposal.by.account, &found.names)) ", " (time(proposal.time, zone)) } }
-            div { dt { "Made over" } dd { "policy " (proposal.over) } }
+            div { dt { "In force when it was proposed" } dd { "policy " (proposal.over) } }
             @if !proposal.requests.is_empty() {
                 div {
                     dt { "Answers" }

@@ -129,15 +129,17 @@ fn for_me(app: &App, visitor: &Visitor, found: &Found) -> Markup {
 fn confirmation(visitor: &Visitor, one: &Signatory) -> Markup {
     let field = format!("password-{}", one.account);
     html! {
-        form class="stack card" method="post" action={ "/changes/signatories/" (one.account) "/confirm" } {
-            (csrf(visitor))
+        div class="card" {
             p { strong { (words(&one.name)) } " (" (words(&one.account)) ", " (one.role.name()) ") wants to be able to approve changes." }
-            p {
-                label for=(field) { "Your password" }
-                input id=(field) name="password" type="password" autocomplete="current-password"
-                    maxlength="512" required;
+            form class="stack" method="post" action={ "/changes/signatories/" (one.account) "/confirm" } {
+                (csrf(visitor))
+                p {
+                    label for=(field) { "Your password" }
+                    input id=(field) name="password" type="password" autocomplete="current-password"
+                        maxlength="512" required;
+                }
+                div class="actions" { button { "Confirm " (one.name) } }
             }
-            div class="actions" { button { "Confirm " (one.name) } }
         }
     }
 }

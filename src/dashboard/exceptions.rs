@@ -80,7 +80,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
     let standing = all().filter(|one| !ended(one) && !soon(one)).collect();
     let body = html! {
         h2 { "To look at again" }
-        p { "These have ended and decide nothing any more. Is one still needed? Then it is proposed anew." }
+        @if all().any(|one| ended(&one)) {
+            p { "These have ended and decide nothing any more. Is one still needed? Then it is proposed anew." }
+        }
         (list("Exceptions that have ended", all().filter(ended).collect(), "None has ended."))
         h2 { "Ending within 30 days" }
         (list("Exceptions that end within 30 days", all().filter(soon).collect(), "None ends soon."))

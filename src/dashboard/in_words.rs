@@ -99,10 +99,9 @@ pub(super) fn state(told: &Told) -> Markup {
     match &told.fate {
         Fate::Waits => html! { span class="badge warn" { "Waits" } },
         Fate::InForce { leave, .. } => {
-            let at_once = matches!(leave, Leave::Tightens | Leave::Notify);
             html! {
                 span class="badge ok" { "In force" }
-                @if at_once && told.noted.is_none() { " " span class="badge warn" { "Not acknowledged" } }
+                @if is_at_once(leave) && told.noted.is_none() { " " span class="badge warn" { "Not acknowledged" } }
             }
         }
         Fate::Declined { .. } => html! { span class="badge" { "Turned down" } },
@@ -117,14 +116,15 @@ pub(super) fn fate(app: &App, told: &Told) -> Markup {
     html! {
         @match &told.fate {
             Fate::Waits => p class="notice warn" {
-                strong { "It waits." } " A head or safeguarding lead other than "
-                (words(&told.proposal.by.account)) " must approve it. Until then nothing is changed."
+                strong { "It waits." } " A head or safeguarding lead who is not the one who proposed it must approve it. Until then nothing is changed."
             },
             Fate::InForce { policy, time: at, leave } => {
                 div class="notice ok" {
                     p { strong { "In force" } " as policy " (policy) " since " (time(*at, zone)) ". " (by(leave)) }
                     @if let Some((who, when)) = &told.noted {
                         p { (words(who)) " has taken note of it, " (time(*when, zone)) "." }
+                    } @else if is_at_once(leave) {
+                        p { "Another person still has to take note of it." }
                     }
                 }
             }
@@ -141,6 +141,11 @@ pub(super) fn fate(app: &App, told: &Told) -> Markup {
             },
         }
     }
+}
+
+/// Whether somebody else is to take note of what acted by that leave.
+fn is_at_once(leave: &Leave) -> bool {
+    matches!(leave, Leave::Tightens | Leave::Notify)
 }
 
 fn by(leave: &Leave) -> Markup {

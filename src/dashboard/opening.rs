@@ -184,7 +184,7 @@ fn ask(site: &Name, allowance: &Allowance, reason: &str, ends: Timestamp) -> Ask
 fn fields(site: &Name, allowance: &Allowance, sent: &Sent, says: Option<&str>) -> Markup {
     html! {
         @if let Some(says) = says { p class="notice warn" role="alert" { (says) } }
-        p { (shown::name(&site.to_string())) " is opened on this device, "
+        p { "You can open " (shown::name(&site.to_string())) " on this device, "
             (shown::words(&allowance.device)) ", for " (minutes(allowance)) ". Then it is blocked again by itself." }
         p { "It is recorded with the device and your reason, and the safeguarding lead can see it." }
         form class="stack" method="post" action=(FORM) {

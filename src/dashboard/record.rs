@@ -23,7 +23,7 @@ use super::page::{self as frame, Problem};
 use super::routes::may_read;
 use super::shown::{time, words};
 use super::visitor::Visitor;
-use crate::changes::ledger::Ledger;
+use crate::changes::ledger::{Ledger, kind};
 use crate::record::{Broken, Entry, Record};
 use crate::reports::csv;
 
@@ -397,5 +397,11 @@ fn said(entry: &Entry) -> String {
 
 /// `signed_in` as people write it.
 fn plain(what: &str) -> String {
-    what.replace('_', " ")
+    match what {
+        kind::FOUNDED => "record begun".to_owned(),
+        kind::SIGNATORY_WAITS => "wants to approve changes".to_owned(),
+        kind::SIGNATORY => "may approve changes".to_owned(),
+        kind::SIGNATORY_GONE => "may no longer approve changes".to_owned(),
+        other => other.replace('_', " "),
+    }
 }

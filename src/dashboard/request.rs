@@ -21,6 +21,7 @@ use super::page::{Problem, csrf, page_below};
 use super::requests::{in_weeks, is_withheld, state, wanted};
 use super::settled::settle;
 use super::shown;
+use super::sign_in::alert;
 use super::visitor::{Posted, Visitor};
 use crate::people::role::Role;
 use crate::policy::Asker;
@@ -47,7 +48,10 @@ pub(super) async fn request(
     let file = file(&app, id).await?;
     let asked = file.request.clone();
     let changes = app.blocking(move |app| granting::shown(app, &asked));
-    let (changes, waits) = changes.await??;
+    let (changes, waits) = match changes.await? {
+        Err(Problem::Bad(why)) => (alert(Some(&why)), false),
+        read => read?,
+    };
     let withheld = is_withheld(&app, &file.request);
     let is_open = file.request.state.is_open() && !waits;
     if withheld && visitor.person.role == Role::Dsl {

@@ -98,7 +98,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
     let standing = standing.await??;
     let body = html! {
         (says(standing))
-        @if standing != Standing::InForce { (form(&visitor, standing)) }
+        @if matches!(standing, Standing::Missing | Standing::Former) { (form(&visitor, standing)) }
         p { a href="/changes" { "To the changes" } }
     };
     Ok(page_below(&visitor, "Changes", "Your signature", &body))
@@ -120,8 +120,8 @@ fn says(standing: Standing) -> Markup {
         }
         p {
             "With it you are the second person of a change: nobody at the school loosens the filter "
-            "alone. It is made of your password whenever you type it and is kept nowhere, so nobody "
-            "who gets into this machine can approve anything in your name."
+            "alone. It is made of your password whenever you type it, and neither is kept: whoever "
+            "takes this machine finds nothing on it by which to approve anything in your name."
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::page::Problem;
+use super::wishes::unreadable;
 use crate::changes::activation::Activated;
 use crate::changes::change::{Addition, Change};
 use crate::changes::ledger::{Ledger, kind};
@@ -68,7 +69,7 @@ impl Story {
     /// Reads the whole record. Waits for the disk.
     pub(super) fn of(app: &App) -> Result<Self, Problem> {
         let read = Self::read(&Record::of_changes(&app.settings().state_dir));
-        read.map_err(|broken| Problem::failed("the record of changes", &broken))
+        read.map_err(|broken| unreadable(&broken))
     }
 
     /// The same, with what is wrong with it.

@@ -17,6 +17,7 @@ use crate::changes::ask::{Ask, NotDone, Outcome, Wish};
 use crate::changes::ledger::Ledger;
 use crate::changes::proposal::Author;
 use crate::people::sign_in::Entry;
+use crate::record::Broken;
 
 /// What is said where the resolver does not run.
 pub(super) const NOT_RUNNING: &str = "The filter's resolver does not run at this moment, and only it can change the rules. \
@@ -57,7 +58,18 @@ pub(super) fn words(why: &NotDone) -> String {
 /// The record of changes, understood.
 pub(super) fn ledger(app: &App) -> Result<Ledger, Problem> {
     let read = Ledger::read(&app.settings().state_dir);
-    read.map_err(|broken| Problem::failed("the record of changes", &broken))
+    read.map_err(|broken| unreadable(&broken))
+}
+
+/// What is said where the record of changes cannot be believed.
+pub(super) fn unreadable(broken: &Broken) -> Problem {
+    match broken {
+        Broken::Io(_) => Problem::failed("the record of changes", broken),
+        Broken::Entry { .. } => Problem::Bad(format!(
+            "The record of changes is not as it was written ({broken}), so nothing of it is shown \
+             and nothing can be approved. At the machine: schoolgate history --verify"
+        )),
+    }
 }
 
 /// Refuses whoever does not know their own password; guesses are counted.

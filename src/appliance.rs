@@ -105,6 +105,7 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Err(refused) => bail!("{refused}"),
     }
+    change::note_settings(&mut control, folder, Timestamp::now());
     control.resume(Timestamp::now());
     change::tell_edited(&control);
     let configuration = match control.texts() {
@@ -118,6 +119,12 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(run(&configuration, control, &place, out))
+}
+
+/// Takes the resolver's place in the state folder, so that none can start until
+/// this is dropped; or says that one runs.
+pub(crate) fn place(state_dir: &Path) -> anyhow::Result<impl Drop> {
+    Place::take(state_dir)
 }
 
 /// Takes as many file descriptors as it may. A shell gives a thousand, which

@@ -54,7 +54,9 @@ pub struct Placed<T> {
 /// A parsed document and the complaints about it so far.
 pub struct Document<'i> {
     file: String,
-    text: &'i str,
+    /// Where each line ends: every key is asked for its line, and a school may
+    /// have thousands of exceptions.
+    ends: Vec<usize>,
     root: Spanned<DeTable<'i>>,
     complaints: RefCell<Vec<Complaint>>,
     absent: RefCell<Vec<String>>,
@@ -67,7 +69,7 @@ impl<'i> Document<'i> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let document = Self {
             file: file.to_owned(),
-            text,
+            ends: memchr::memchr_iter(b'\n', text.as_bytes()).collect(),
             root,
             complaints: RefCell::default(),
             absent: RefCell::default(),
@@ -115,13 +117,8 @@ impl<'i> Document<'i> {
         }
     }
 
-    #[expect(
-        clippy::naive_bytecount,
-        reason = "a file of a few pages, and only when it has a mistake"
-    )]
     fn line_of(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        1 + before.iter().filter(|&&b| b == b'\n').count()
+        1 + self.ends.partition_point(|end| *end < offset)
     }
 }
 

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use schoolgate::approve::{ApproveArgs, DeclineArgs, Scene};
 use schoolgate::configuration::{self, Configuration};
+use schoolgate::history::{HistoryArgs, history};
 use schoolgate::lists::fetch::FetchOptions;
 use schoolgate::lists::refresh::RefreshConfig;
 use schoolgate::lists::report::ReportError;
@@ -16,13 +18,15 @@ use schoolgate::lists::{self, load, refresh};
 use schoolgate::people::command::{UserArgs, user};
 use schoolgate::people::{People, Rules};
 use schoolgate::profile::{ProfileArgs, profile};
+use schoolgate::propose::{ProposeArgs, propose};
 use schoolgate::querylog::log::{LogArgs, LogError, log};
 use schoolgate::rehearse::{RehearseArgs, rehearse};
 use schoolgate::reports::command::{ReportArgs, report};
 use schoolgate::selftest::{SelftestArgs, selftest};
 use schoolgate::settings::Settings;
+use schoolgate::terminal::Terminal;
 use schoolgate::why::{WhyArgs, why};
-use schoolgate::{appliance, dashboard, over_block, standing, up};
+use schoolgate::{appliance, dashboard, over_block, signature, standing, up};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -70,6 +74,16 @@ enum Verb {
     Why(WhyArgs),
     /// Say what the edited files would change, tried on the last week of the log
     Rehearse(RehearseArgs),
+    /// Propose what the files of the folder say, or to go back
+    Propose(ProposeArgs),
+    /// Approve a proposal, as another person than the one who made it
+    Approve(ApproveArgs),
+    /// Turn a proposal down
+    Decline(DeclineArgs),
+    /// Take note of a change that acted at once, as another person
+    Acknowledge(ApproveArgs),
+    /// Say what was changed, by whom and why, and whether the record is whole
+    History(HistoryArgs),
     /// Say how the lists fare
     Lists {
         /// One JSON document
@@ -172,6 +186,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let possible = rehearse(&args, &folder, Timestamp::now(), out)?;
             return Ok(u8::from(!possible));
         }
+        Verb::Propose(args) => return propose(&args, &folder, Timestamp::now(), out),
+        Verb::History(args) => return history(&args, &folder, Timestamp::now(), out),
+        Verb::Approve(_) | Verb::Decline(_) | Verb::Acknowledge(_) => {
+            return second_person(&cli.verb, &in_force()?, out);
+        }
         Verb::Lists { json } => {
             lists::report::lists_report(&settings()?.state_dir, json, Timestamp::now(), out)?;
         }
@@ -196,8 +215,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             let document = &configuration.document;
             let settings = &configuration.settings;
             let people = People::open(&settings.state_dir, Rules::new(settings, &document.school))?;
-            let input = &mut io::stdin().lock();
-            user(&args, &people, &document.zone, Timestamp::now(), input, out)?;
+            let terminal = &mut terminal();
+            let (zone, input) = (&document.zone, &mut terminal.input);
+            let afterwards = user(&args, &people, zone, Timestamp::now(), input, out)?;
+            return signature::see_to(&afterwards, &people, &settings.state_dir, terminal, out);
         }
         Verb::Profile(args) => {
             let configuration = in_force()?;
@@ -206,6 +227,32 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// What the second person of a change does at the machine.
+fn second_person(
+    verb: &Verb,
+    in_force: &Configuration,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    let scene = Scene {
+        state_dir: &in_force.settings.state_dir,
+        zone: &in_force.document.zone,
+    };
+    let terminal = &mut terminal();
+    match verb {
+        Verb::Approve(args) => scene.approve(args, terminal, out),
+        Verb::Acknowledge(args) => scene.acknowledge(args, terminal, out),
+        Verb::Decline(args) => scene.decline(args, terminal, out),
+        _ => Ok(0),
+    }
+}
+
+fn terminal() -> Terminal<io::StdinLock<'static>, io::Stderr> {
+    Terminal {
+        input: io::stdin().lock(),
+        questions: io::stderr(),
+    }
 }
 
 fn default_folder() -> PathBuf {

@@ -65,19 +65,13 @@ pub fn rehearse(
     let musts = Musts::of_school(folder).map_err(all_of)?;
     let state_dir = &configuration.settings.state_dir;
     let record = kept::last(state_dir)?;
-    let lists = load::open(state_dir)?;
-    let compile = |texts: &PolicyTexts, standing| {
-        let live = Live {
-            number: 0,
-            not_before: load::put_in_force(state_dir),
-            lists: Arc::<Lists>::clone(&lists),
-            standing,
-        };
-        texts.compile(live).map_err(all_of)
-    };
     let told = match &record {
-        None => founding(&compile(&configuration.texts, false)?, &musts, now),
-        Some(record) => change(&configuration, record, &musts, now, compile)?,
+        None => {
+            let lists = load::open(state_dir)?;
+            let candidate = compiled(&configuration.texts, state_dir, &lists, false)?;
+            founding(&candidate, &musts, now)
+        }
+        Some(record) => change(&configuration, record, &musts, now)?,
     };
     if args.json {
         serde_json::to_writer(&mut *out, &told)?;
@@ -109,7 +103,6 @@ fn change(
     record: &Activated,
     musts: &Musts,
     now: Timestamp,
-    compile: impl Fn(&PolicyTexts, bool) -> anyhow::Result<Policy>,
 ) -> anyhow::Result<Told> {
     let state_dir = &configuration.settings.state_dir;
     let in_force = kept::texts(state_dir, record)?
@@ -129,15 +122,49 @@ fn change(
     if !told.edited {
         return Ok(told);
     }
-    let after = compile(&edited, edited.policy == in_force.policy)?;
-    let before = compile(&in_force, true)?;
     let typed = |texts: &PolicyTexts| texts.typed().map_err(all_of);
     told.parts = difference::between(&typed(&in_force)?, &typed(&edited)?);
-    let log = state_dir.join("querylog");
-    let zone = &configuration.document.zone;
-    told.rehearsal = rehearsal::rehearse(&before, &after, musts, &log, zone, now, BUDGET)?;
+    told.rehearsal = of(configuration, (&in_force, &edited), musts, now)?;
     told.refused = !told.rehearsal.refusals.is_empty();
     Ok(told)
+}
+
+/// Rehearses the change from the texts in force to others.
+pub fn of(
+    configuration: &Configuration,
+    (in_force, edited): (&PolicyTexts, &PolicyTexts),
+    musts: &Musts,
+    now: Timestamp,
+) -> anyhow::Result<Rehearsal> {
+    let state_dir = &configuration.settings.state_dir;
+    let lists = load::open(state_dir)?;
+    let after = compiled(
+        edited,
+        state_dir,
+        &lists,
+        edited.policy == in_force.policy && edited.added == in_force.added,
+    )?;
+    let before = compiled(in_force, state_dir, &lists, true)?;
+    let log = state_dir.join("querylog");
+    let zone = &configuration.document.zone;
+    Ok(rehearsal::rehearse(
+        &before, &after, musts, &log, zone, now, BUDGET,
+    )?)
+}
+
+fn compiled(
+    texts: &PolicyTexts,
+    state_dir: &Path,
+    lists: &Arc<Lists>,
+    standing: bool,
+) -> anyhow::Result<Policy> {
+    let live = Live {
+        number: 0,
+        not_before: load::put_in_force(state_dir),
+        lists: Arc::clone(lists),
+        standing,
+    };
+    texts.compile(live).map_err(all_of)
 }
 
 impl Told {
@@ -215,7 +242,8 @@ fn write_names(
     }
 }
 
-fn effect(effect: Effect) -> &'static str {
+/// What a part does to the filter, in a word.
+pub fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Loosens => "loosens",
         Effect::Tightens => "tightens",

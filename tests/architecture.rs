@@ -233,6 +233,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "configuration",
             "dashboard",
             "devices/leases",
+            "history",
             "incidents",
             "lists/compile",
             "lists/durable",
@@ -253,6 +254,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "requests",
             "selftest/record",
             "settings",
+            "terminal",
         ],
     ),
     (

@@ -4,6 +4,7 @@
 mod accounts;
 mod block_page;
 pub(crate) mod browser;
+mod changes;
 pub(crate) mod client;
 mod health;
 mod looks;

@@ -18,6 +18,7 @@ mod deploy;
 mod devices;
 mod difference;
 mod encrypted;
+mod history;
 mod hostile_pages;
 mod incidents;
 mod lists;

@@ -24,7 +24,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use schoolgate::changes::rehearsal::check::{Musts, check};
-use schoolgate::changes::rehearsal::{Rehearsal, rehearse};
+use schoolgate::changes::rehearsal::{GroupChange, Rehearsal, rehearse};
 use schoolgate::lists::lookup::Lists;
 use schoolgate::lists::sample;
 use schoolgate::policy::Policy;
@@ -167,7 +167,7 @@ fn tell(found: &Rehearsal, budget: Duration, took: Duration) {
         found.lookups,
         found.days
     );
-    for words in found.groups.iter().filter_map(|change| change.words()) {
+    for words in found.groups.iter().filter_map(GroupChange::words) {
         println!("    {words}");
     }
 }

@@ -63,10 +63,6 @@ impl Running {
         self.child.id()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        Ok(kill(self.group(), signal)?)
-    }
-
     /// Whether it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

@@ -167,6 +167,8 @@ fn two_generations(ground: &Ground) -> anyhow::Result<[String; 2]> {
         .append(true)
         .open(&path)?
         .write_all(source.as_bytes())?;
+    // What an earlier show had in force would be fetched again.
+    let _ = fs::remove_file(school.folder.join("state/changes/sources.toml"));
     school.refresh(&ground.places.others)?;
     let second = school.generation()?;
     fs::write(path, before)?;

@@ -4,6 +4,7 @@
 //! decides. A policy is built and the record written on a thread of its own, so
 //! that neither streams nor the state page wait for the disk.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -15,6 +16,8 @@ use jiff::Timestamp;
 use crate::changes::ask::{Ask, Outcome, Said};
 use crate::changes::control::Control;
 
+/// The file of the machine's settings.
+const SETTINGS: &str = "schoolgate.toml";
 /// More than this is no policy of a school.
 pub(super) const MOST_BYTES: usize = 32 << 20;
 
@@ -27,6 +30,15 @@ pub(super) async fn change(State(control): State<Arc<Mutex<Control>>>, body: Byt
     // Words and numbers: it cannot fail.
     let text = serde_json::to_string(&said).unwrap_or_default();
     ([(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Writes down if the machine's settings are others than at the last start.
+pub(super) fn note_settings(control: &mut Control, folder: &Path, now: Timestamp) {
+    let text = std::fs::read_to_string(folder.join(SETTINGS));
+    let noted = text.map(|text| control.note_settings(SETTINGS, &text, now));
+    if let Ok(Err(error)) = noted {
+        tracing::error!(%error, "that the settings changed cannot be written down");
+    }
 }
 
 /// Says which files are not in force: whoever edited one and sent a signal, or

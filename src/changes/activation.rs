@@ -28,6 +28,7 @@ use super::proposal::Approved;
 use super::rehearsal::check::{Musts, check_change};
 use crate::configuration::PolicyTexts;
 use crate::document::Complaint;
+use crate::lists::durable;
 use crate::lists::load::{self, LoadError};
 use crate::lists::lookup::Lists;
 use crate::lists::source;
@@ -269,21 +270,8 @@ impl Activation {
         let Candidate { texts, cause, deed } = candidate;
         let last = ledger.in_force.as_ref().or(former);
         let (lists, trouble) = self.lists_for(cause)?;
-        let rule = texts.typed().map_err(Refused::Policy)?.document.rule;
-        let mut activated = Activated {
-            number: last.map_or(1, |last| last.number + 1),
-            time: now,
-            cause,
-            policy: self.kept.keep(&texts.policy)?,
-            devices: self.kept.keep(&texts.devices)?,
-            canaries: self.kept.keep(&texts.canaries)?,
-            safe_search: self.kept.keep(&texts.safe_search)?,
-            sources: self.kept.keep(&texts.sources)?,
-            added: self.kept.keep(&texts.added)?,
-            lists: lists.generation.as_ref().to_owned(),
-            shipped: shipped(texts),
-            rule: Some(rule),
-        };
+        let number = last.map_or(1, |last| last.number + 1);
+        let mut activated = Activated::of(texts, &self.kept, (number, cause), &lists, now)?;
         // What has not changed keeps its number: a restart is no change.
         let same = last.filter(|last| deed.what != kind::FOUNDED && last.is_as(&activated));
         let is_new = same.is_none();
@@ -298,9 +286,24 @@ impl Activation {
             let judge = |entry: &_| ledger.clone().take(entry);
             self.record.add_judged(deed, now, judge)?;
         }
+        self.tell_refresh(texts);
         self.retired.extend(self.live.swap(Some(Arc::new(policy))));
         self.lists = Some(lists);
         Ok((activated, trouble))
+    }
+
+    /// Writes down where `refresh`, which cannot see the record, finds the sources
+    /// in force. Without that it fetches those it fetched before.
+    fn tell_refresh(&self, texts: &PolicyTexts) {
+        let path = self.state_dir.join(source::IN_FORCE);
+        let text = texts.sources.as_bytes();
+        let is_there = durable::read_if_any(&path);
+        if is_there.is_ok_and(|there| there.as_deref() == Some(text)) {
+            return;
+        }
+        if let Err(error) = durable::write(&path, text) {
+            tracing::error!(%error, "refresh cannot be told which lists there are");
+        }
     }
 
     /// The lists for a policy. A new policy takes up lists that were refused
@@ -322,6 +325,31 @@ impl Activation {
 }
 
 impl Activated {
+    /// Of these texts, which are kept for it.
+    pub(super) fn of(
+        texts: &PolicyTexts,
+        kept: &Texts,
+        (number, cause): (u64, Cause),
+        lists: &Lists,
+        now: Timestamp,
+    ) -> Result<Self, Refused> {
+        let rule = texts.typed().map_err(Refused::Policy)?.document.rule;
+        Ok(Self {
+            number,
+            time: now,
+            cause,
+            policy: kept.keep(&texts.policy)?,
+            devices: kept.keep(&texts.devices)?,
+            canaries: kept.keep(&texts.canaries)?,
+            safe_search: kept.keep(&texts.safe_search)?,
+            sources: kept.keep(&texts.sources)?,
+            added: kept.keep(&texts.added)?,
+            lists: lists.generation.as_ref().to_owned(),
+            shipped: shipped(texts),
+            rule: Some(rule),
+        })
+    }
+
     fn is_as(&self, other: &Self) -> bool {
         // When and of what it came is all that may differ.
         let Self {

@@ -202,6 +202,20 @@ pub fn added(texts: &PolicyTexts) -> Result<Vec<Addition>, String> {
         .map_err(|error| format!("the exceptions agreed on the pages: {error}"))
 }
 
+/// Of the exceptions that were agreed on the pages, those that close a site.
+pub(super) fn only_closing(added: &str) -> Option<String> {
+    let read: Added = toml::from_str(added).ok()?;
+    let closing = read.exceptions.into_iter();
+    let closing = closing.filter(|one| one.verdict == Verdict::Deny);
+    let kept = Added {
+        exceptions: closing.collect(),
+    };
+    if kept.exceptions.is_empty() {
+        return None;
+    }
+    toml::to_string(&kept).ok()
+}
+
 fn with(
     in_force: &PolicyTexts,
     change: &Exceptions,

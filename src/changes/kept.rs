@@ -14,7 +14,8 @@ use super::activation::Activated;
 use super::change::hash;
 use super::ledger::kind;
 use crate::configuration::PolicyTexts;
-use crate::lists::{durable, source};
+use crate::lists::durable;
+use crate::lists::source;
 use crate::policy::{canary, safe_search};
 
 /// The record of versions before there was change control, one JSON object a line.

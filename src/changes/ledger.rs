@@ -74,6 +74,8 @@ pub struct Ledger {
     /// Every key that ever could approve. None does twice: whoever confirmed it
     /// meant it then, and may have gone from it since.
     keys: BTreeSet<String>,
+    /// It took the place of a record that could not be believed.
+    is_anew: bool,
 }
 
 /// A change that acted at once.
@@ -158,10 +160,11 @@ impl Ledger {
         }
     }
 
-    /// Whether nobody has ever been able to approve.
+    /// Whether nobody has ever been able to approve, in a record that is the
+    /// school's first.
     #[must_use]
     pub fn never_had_signatories(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && !self.is_anew
     }
 
     /// Whether this key could approve before.
@@ -170,8 +173,8 @@ impl Ledger {
         self.keys.contains(&signatory.key)
     }
 
-    /// A founding begins anew with what it finds: what waited is over, and
-    /// whoever could approve still can.
+    /// A founding begins with what it finds; one by somebody at the machine takes
+    /// the place of a record that could not be believed.
     fn found(&mut self, entry: &Entry) -> Result<(), &'static str> {
         if self.in_force.is_some() && entry.deed.who != CONSOLE {
             return Err("begins anew, which only somebody at the machine can");
@@ -181,6 +184,33 @@ impl Ledger {
             let fate = "was over when the record was begun anew".to_owned();
             self.over.insert(number, fate);
         }
+        if entry.deed.who == CONSOLE {
+            self.begin_anew(entry)?;
+        }
+        Ok(())
+    }
+
+    /// What the files said came into force without a second person: one has to
+    /// take note of it, as of a change that acted at once.
+    fn begin_anew(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        let mut proposal: Proposal = read(&entry.deed.about, "proposal")?;
+        if proposal.by.account != CONSOLE || proposal.number < self.next_proposal() {
+            return Err("begins anew by somebody else than it says");
+        }
+        proposal.digest.clone_from(&entry.digest);
+        proposal.time = entry.time;
+        self.proposals = proposal.number;
+        let fate = "is how the record was begun anew".to_owned();
+        self.over.insert(proposal.number, fate);
+        // That the old record is gone makes nobody the first who can approve, and
+        // so nobody is taken at their word.
+        self.is_anew = true;
+        let at_once = AtOnce {
+            time: entry.time,
+            digest: entry.digest.clone(),
+            proposal,
+        };
+        self.unacknowledged.insert(at_once.proposal.number, at_once);
         Ok(())
     }
 

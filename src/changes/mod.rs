@@ -8,6 +8,7 @@
 //! serves.
 
 pub mod activation;
+pub mod anew;
 pub mod ask;
 pub mod change;
 pub mod console;

@@ -18,6 +18,7 @@ use super::page::{self as frame, Problem, csrf};
 use super::routes::may_send;
 use super::shown::{time, words};
 use super::sign_in::alert;
+use super::signature;
 use super::visitor::{Nothing, Posted, Visitor};
 use crate::people::account::{Account, State as Standing, What};
 use crate::people::change::{Invitation, Outcome};
@@ -201,6 +202,12 @@ async fn answer(
     visitor: &Visitor,
     done: Result<Outcome, PeopleError>,
 ) -> Result<Response, Problem> {
+    let kept = match &done {
+        Ok(Outcome::Done { account, .. }) => {
+            signature::follow_account(app, visitor, account.clone()).await?
+        }
+        _ => None,
+    };
     let (status, says) = match done {
         Ok(Outcome::Waits { account }) => {
             let says = html! {
@@ -212,7 +219,13 @@ async fn answer(
             (StatusCode::OK, says)
         }
         Ok(Outcome::Done { account, password }) => {
-            (StatusCode::OK, handed_over(&account, password))
+            let says = html! {
+                (handed_over(&account, password))
+                @if let Some(why) = kept {
+                    p class="notice warn" { "Their signature under changes could not be withdrawn: " (why) }
+                }
+            };
+            (StatusCode::OK, says)
         }
         Err(PeopleError::Refused(why)) => (StatusCode::UNPROCESSABLE_ENTITY, alert(Some(&why))),
         Err(other) => return Err(other.into()),

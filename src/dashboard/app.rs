@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::in_force::{InForce, LastRead};
+use super::opening::Openings;
 use super::page::Problem;
 use super::standing::Standing;
 use crate::alerts::Alerts;
@@ -44,6 +45,8 @@ pub struct App {
     pub requests: Requests,
     /// What the filter says of a site, without a wait.
     pub standing: Standing,
+    /// How often devices have opened a site for themselves.
+    pub openings: Openings,
 }
 
 impl App {
@@ -66,6 +69,7 @@ impl App {
             ))?,
             requests: Requests::new(&settings.state_dir, rand::random()),
             standing: Standing::default(),
+            openings: Openings::default(),
             configuration,
         })
     }

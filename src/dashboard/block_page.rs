@@ -29,6 +29,7 @@ use maud::{Markup, html};
 
 use super::app::App;
 use super::asking::{self, LONGEST_FORM, Sender, Sent, Shown};
+use super::opening;
 use super::page::{alone, style_digest};
 use super::protection::is_own_form;
 use super::shown;
@@ -82,6 +83,9 @@ pub(super) async fn answer(app: Arc<App>, reached: Reached, request: Request) ->
     let shown = match host {
         Host::Site(site) => blocked(&app, in_force, reached, &site, now),
         Host::Ours if request.uri().path() == FORM => return form(app, reached, request).await,
+        Host::Ours if request.uri().path() == opening::FORM => {
+            return open(app, reached, request).await;
+        }
         Host::Ours => about(&app, in_force, reached.client, now),
         Host::Odd => Shown {
             status: StatusCode::BAD_REQUEST,
@@ -108,6 +112,28 @@ async fn form(app: Arc<App>, reached: Reached, request: Request) -> Response {
         _ => {
             let query = request.uri().query().unwrap_or_default();
             asking::form(&app, &Sent::read(query.as_bytes()), &from)
+        }
+    };
+    finished(&app, &shown)
+}
+
+/// The form by which staff open a site for a while.
+async fn open(app: Arc<App>, reached: Reached, request: Request) -> Response {
+    let from = Sender {
+        address: reached.client,
+        visitor: None,
+    };
+    let shown = match *request.method() {
+        Method::POST if !is_own_form(&request) => {
+            asking::refused("This form came from another site.")
+        }
+        Method::POST => match to_bytes(request.into_body(), LONGEST_FORM).await {
+            Ok(body) => opening::open(&app, opening::Sent::read(&body), &from).await,
+            Err(_) => asking::refused("The form is too long, or came broken."),
+        },
+        _ => {
+            let query = request.uri().query().unwrap_or_default();
+            opening::form(&app, &opening::Sent::read(query.as_bytes()), &from)
         }
     };
     finished(&app, &shown)
@@ -216,6 +242,7 @@ fn blocked(
                         p { (facts.says) }
                     }
                 }
+                (for_a_while(app, in_force, reached, site, now))
                 (whom_to_ask(app, reached, site))
             },
         ),
@@ -231,6 +258,36 @@ fn blocked(
         status: StatusCode::FORBIDDEN,
         title: title.to_owned(),
         body,
+    }
+}
+
+/// The way to open it on this device, for those whose group may.
+fn for_a_while(
+    app: &App,
+    in_force: Option<&Present>,
+    reached: Reached,
+    site: &Name,
+    now: Timestamp,
+) -> Markup {
+    let from = Sender {
+        address: reached.client,
+        visitor: None,
+    };
+    let allowance =
+        in_force.and_then(|in_force| opening::allowance(in_force, &from, site.as_ref(), now));
+    let form = format!(
+        "{}{}?site={site}",
+        own_address(app, reached.at),
+        opening::FORM
+    );
+    html! {
+        @if let Some(allowance) = allowance {
+            p {
+                "You can open it on this device for "
+                (shown::several(allowance.minutes.into(), "minute", "minutes")) ", which is recorded: "
+                a href=(form) { "open it for a while" } "."
+            }
+        }
     }
 }
 

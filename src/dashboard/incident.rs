@@ -14,6 +14,7 @@ use maud::{Markup, html};
 use super::app::App;
 use super::asked::{Asked, link};
 use super::casework;
+use super::deny;
 use super::incidents::{device_day, how_known, list};
 use super::lookups;
 use super::page::{Problem, csrf, page_below};
@@ -135,6 +136,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
                 (facts(app, incident))
                 @if incident.mandatory && may_see_host { (host_form(visitor, incident, show_host)) }
                 (export(visitor, incident))
+                (deny::of_incident(app, visitor, incident))
             }
             section class="card no-print-forms" id="casework" {
                 h2 { "Notes and review" }

@@ -44,7 +44,11 @@ pub(super) async fn source(
     let found = app.blocking(move |app| {
         let sources = reported(app, now).ok()?.sources;
         let source = sources.into_iter().find(|source| source.id == wanted)?;
-        let specs = source::read(&app.configuration.folder).unwrap_or_default();
+        let specs = source::standing(
+            &app.configuration.folder,
+            &app.configuration.settings.state_dir,
+        );
+        let specs = specs.map_or_else(|_| Vec::new(), |(specs, _)| specs);
         Some((source, specs.into_iter().find(|spec| spec.id == wanted)))
     });
     let (source, spec) = found.await?.ok_or(Problem::NotFound)?;

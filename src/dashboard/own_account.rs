@@ -15,6 +15,7 @@ use super::page::{self as frame, Problem, csrf};
 use super::set_up::new_password;
 use super::shown::time;
 use super::sign_in::{Next, alert, answer};
+use super::signature;
 use super::visitor::{Posted, Ticket, Visitor};
 use crate::people::session::Open;
 use crate::people::sign_in::Entry;
@@ -64,6 +65,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Resul
                     @if own.second_factor { "Move the second factor to another phone" }
                     @else { "Set up a second factor" }
                 }
+            }
+            @if signature::signs(visitor.person.role) {
+                li { a href="/account/signature" { "Your signature under changes of the filter" } }
             }
         }
         @if own.second_factor {
@@ -149,13 +153,19 @@ pub(super) async fn change_password(
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, form).into_response());
     }
     let from = visitor.address;
+    let (old, new) = (sent.old.clone(), sent.password.clone());
     let changed = app.hashing(move |app| {
         let (old, new, now) = (&sent.old, &sent.password, Timestamp::now());
         app.people.change_password(&ticket.0, old, new, from, now)
     });
     let again = |says: &str| password_form(&visitor, Some(says));
     match changed.await? {
-        Ok(entry @ Entry::Welcome(_)) => Ok(answer(&app, entry, "/", "", again)),
+        Ok(entry @ Entry::Welcome(_)) => {
+            // The password is changed, whatever becomes of the signature.
+            let is_signed = signature::follow(&app, visitor.clone(), old, new).await;
+            let next = if is_signed { "/" } else { "/account/signature" };
+            Ok(answer(&app, entry, next, "", again))
+        }
         Ok(entry) => Ok(answer(
             &app,
             entry,

@@ -22,6 +22,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/alerts", "Alerts"),
     ("/devices", "Devices"),
     ("/requests", "Requests"),
+    ("/changes", "Changes"),
     ("/reports", "Reports"),
     ("/groups", "Groups"),
     ("/lists", "Lists"),

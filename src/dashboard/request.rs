@@ -3,7 +3,8 @@
 //!
 //! The device that a request came from is shown to those alone who may read what
 //! devices do. A mandatory host is shown to the safeguarding lead alone, and that
-//! is recorded. An answer changes nothing that is in force.
+//! is recorded. An answer changes nothing that is in force; what does is proposed
+//! as a change, which the request then follows.
 
 use std::sync::Arc;
 
@@ -15,9 +16,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::app::App;
+use super::granting;
 use super::page::{Problem, csrf, page_below};
 use super::requests::{in_weeks, is_withheld, state, wanted};
+use super::settled::settle;
 use super::shown;
+use super::sign_in::alert;
 use super::visitor::{Posted, Visitor};
 use crate::people::role::Role;
 use crate::policy::Asker;
@@ -40,8 +44,16 @@ pub(super) async fn request(
     Path(id): Path<u64>,
 ) -> Result<Markup, Problem> {
     let now = Timestamp::now();
+    app.blocking(move |app| settle(app, now)).await??;
     let file = file(&app, id).await?;
+    let asked = file.request.clone();
+    let changes = app.blocking(move |app| granting::shown(app, &asked));
+    let (changes, waits) = match changes.await? {
+        Err(Problem::Bad(why)) => (alert(Some(&why)), false),
+        read => read?,
+    };
     let withheld = is_withheld(&app, &file.request);
+    let is_open = file.request.state.is_open() && !waits;
     if withheld && visitor.person.role == Role::Dsl {
         let deed = Deed::new(&visitor.person.account, "read_mandatory_host");
         record(&app, &visitor, deed.about("request", id), now)?;
@@ -50,8 +62,10 @@ pub(super) async fn request(
         (what(&app, &visitor, &file.request, withheld))
         @if !withheld { (decision(&app, &file.request, now)) }
         @if !withheld || visitor.person.role == Role::Dsl { (voices(&app, &visitor, &file)) }
+        (changes)
+        @if is_open && !withheld { (granting::form(&app, &visitor, &file, now)) }
+        @if is_open { (answers(&app, &visitor, &file.request, now)) }
         (history(&app, &file))
-        @if file.request.state.is_open() { (answers(&app, &visitor, &file.request, now)) }
     };
     Ok(page_below(
         &visitor,
@@ -281,7 +295,10 @@ fn history(app: &App, file: &File) -> Markup {
 fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> Markup {
     let at = format!("/requests/{}", request.id);
     let outcomes = [
-        (Outcome::Granted, "Grant it: the rules are to be changed"),
+        (
+            Outcome::Granted,
+            "Grant it: the rules are changed in another way",
+        ),
         (Outcome::Refused, "Refuse it"),
         (Outcome::AlreadySo, "Nothing to do: it is so already"),
     ];
@@ -297,7 +314,7 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                 div class="actions" { button class="second" { "Mark as being considered" } }
             }
         }
-        h2 { "Answer it" }
+        h2 { "Answer it without a change" }
         form class="stack" method="post" action=(format!("{at}/answer")) {
             (csrf(visitor))
             fieldset {
@@ -314,7 +331,7 @@ fn answers(app: &App, visitor: &Visitor, request: &Request, now: Timestamp) -> M
                 label for="expires" { "If granted, until" }
                 input id="expires" name="expires" type="date" value=(in_weeks(app, WEEKS, now));
             }
-            p class="muted small" { "Granting writes the decision down; the technician then makes the change." }
+            p class="muted small" { "This only writes the decision down. It opens and closes nothing." }
             div class="actions" { button { "Answer" } }
         }
     }

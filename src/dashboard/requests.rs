@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::app::App;
 use super::page::{Problem, page};
+use super::settled::settle;
 use super::shown;
 use super::visitor::Visitor;
 use crate::requests::{Request, State as Stage, Wish};
@@ -35,6 +36,7 @@ pub(super) async fn requests(
 ) -> Result<Markup, Problem> {
     let start: Start = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
     let before = start.before;
+    app.blocking(|app| settle(app, Timestamp::now())).await??;
     let asked = Arc::clone(&app);
     let read = move || -> Result<_, _> {
         let waiting = asked.requests.waiting()?;

@@ -18,10 +18,15 @@ use super::alerts;
 use super::app::App;
 use super::asking;
 use super::casework;
+use super::change;
+use super::changes;
 use super::channels;
+use super::deny;
 use super::device;
 use super::devices;
 use super::evidence;
+use super::exceptions;
+use super::granting;
 use super::groups;
 use super::guard;
 use super::health;
@@ -33,6 +38,7 @@ use super::overview;
 use super::own_account;
 use super::page;
 use super::page::Problem;
+use super::propose;
 use super::protection;
 use super::record;
 use super::reports;
@@ -42,6 +48,7 @@ use super::search;
 use super::second_factor;
 use super::set_up;
 use super::sign_in;
+use super::signature;
 use crate::people::role::Role;
 
 /// Longest form, unless a page takes more.
@@ -213,6 +220,44 @@ pub fn routes() -> Vec<Route> {
         write("/sign-in/code", SignedIn, sign_in::try_code),
         write("/sign-out", SignedIn, sign_in::sign_out),
         read("/style.css", Access::Public, page::style),
+    ]
+    .into_iter()
+    .chain(of_changes())
+    .collect()
+}
+
+/// Changes of the filter: who reads of them, proposes and approves them.
+fn of_changes() -> Vec<Route> {
+    use Access::Only;
+    use Role::{Auditor, Dsl, Head, Technician};
+    // What changed, without what pupils did; who approves it.
+    const CHANGES: Access = Only(&[Technician, Dsl, Head, Auditor]);
+    const PROPOSES: Access = Only(&[Technician]);
+    const EXCEPTS: Access = Only(&[Technician, Dsl]);
+    const SIGNS: Access = Only(&[Dsl, Head]);
+    vec![
+        read("/account/signature", SIGNS, signature::page),
+        write("/account/signature", SIGNS, signature::set_up),
+        read("/changes", CHANGES, changes::list),
+        read("/changes/propose", PROPOSES, propose::page),
+        write("/changes/propose", PROPOSES, propose::propose),
+        read("/changes/record", CHANGES, record::changes),
+        read("/changes/record.csv", CHANGES, record::changes_csv),
+        write(
+            "/changes/signatories/{account}/confirm",
+            SIGNS,
+            signature::confirm,
+        ),
+        read("/changes/{number}", CHANGES, change::one),
+        write("/changes/{number}/acknowledge", SIGNS, change::acknowledge),
+        write("/changes/{number}/approve", SIGNS, change::approve),
+        write("/changes/{number}/decline", QUEUE, change::decline),
+        read("/deny", QUEUE, deny::page),
+        write("/deny", QUEUE, deny::close),
+        read("/exceptions", CHANGES, exceptions::page),
+        write("/exceptions/renew", EXCEPTS, exceptions::renew),
+        write("/exceptions/take-back", EXCEPTS, exceptions::take_back),
+        write("/requests/{id}/grant", EXCEPTS, granting::grant),
     ]
 }
 

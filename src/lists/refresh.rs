@@ -136,7 +136,15 @@ pub fn refresh(
     config: &RefreshConfig,
     out: &mut impl Write,
 ) -> Result<RefreshReport, RefreshError> {
-    let specs = source::read(&config.config_dir).map_err(RefreshError::Config)?;
+    let (specs, edited) =
+        source::standing(&config.config_dir, &config.state_dir).map_err(RefreshError::Config)?;
+    if edited {
+        writeln!(
+            out,
+            "sources.toml: edited, and not in force: `schoolgate propose -m WHY`. The lists in \
+             force are fetched."
+        )?;
+    }
     if let Some(id) = config
         .accept
         .iter()

@@ -123,10 +123,14 @@ impl Format {
     }
 }
 
+/// The file of the sources.
+const SOURCES: &str = "sources.toml";
+/// Where the resolver writes down those in force, below the state folder.
+pub const IN_FORCE: &str = "changes/sources.toml";
+
 /// Reads the sources of a configuration folder, or the shipped ones if it has
 /// no `sources.toml`.
 pub fn read(config_dir: &Path) -> Result<Vec<SourceSpec>, Vec<Complaint>> {
-    const SOURCES: &str = "sources.toml";
     match std::fs::read_to_string(config_dir.join(SOURCES)) {
         Ok(text) => parse(SOURCES, &text, config_dir),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -140,6 +144,34 @@ pub fn read(config_dir: &Path) -> Result<Vec<SourceSpec>, Vec<Complaint>> {
             message: format!("cannot be read: {error}"),
         }]),
     }
+}
+
+/// The sources that are in force, as the resolver wrote them down below
+/// `state_dir`; before it ever did, those of the configuration folder. Says also
+/// whether the folder's own file is another: which lists there are is the
+/// school's policy, and an edit of it waits to be proposed.
+pub fn standing(
+    config_dir: &Path,
+    state_dir: &Path,
+) -> Result<(Vec<SourceSpec>, bool), Vec<Complaint>> {
+    let path = state_dir.join(IN_FORCE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return read(config_dir).map(|specs| (specs, false));
+        }
+        Err(error) => {
+            let place = Place {
+                file: path.display().to_string(),
+                line: 0,
+            };
+            let message = format!("cannot be read: {error}");
+            return Err(vec![Complaint { place, message }]);
+        }
+    };
+    let own = std::fs::read_to_string(config_dir.join(SOURCES)).ok();
+    let edited = own.is_some_and(|own| own.trim_start_matches('\u{feff}') != text);
+    Ok((parse(SOURCES, &text, config_dir)?, edited))
 }
 
 /// Reads `text`; a relative `file` is looked for under `base`. Every mistake is

@@ -62,9 +62,26 @@ enum What {
         /// Which
         account: String,
     },
+    /// Set up the signature with which a head or a safeguarding lead approves
+    /// changes; its person types their password
+    Signature {
+        /// Which
+        account: String,
+    },
 }
 
-/// Runs `schoolgate user`.
+/// What is to become of an account's signature, which is not kept here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It stays as it is.
+    Nothing,
+    /// It is to be set up.
+    Signs(String),
+    /// It counts no more.
+    SignsNoMore(String),
+}
+
+/// Runs `schoolgate user`; says what is to become of the account's signature.
 pub fn user(
     args: &UserArgs,
     people: &People,
@@ -72,7 +89,7 @@ pub fn user(
     now: Timestamp,
     input: &mut impl BufRead,
     out: &mut impl Write,
-) -> Result<(), PeopleError> {
+) -> Result<Afterwards, PeopleError> {
     let console = Actor::console();
     match &args.what {
         What::Add {
@@ -98,10 +115,15 @@ pub fn user(
         What::Disable { account } => {
             people.disable(&console, account, now)?;
             writeln!(out, "{account}: closed")?;
+            return Ok(Afterwards::SignsNoMore(account.clone()));
         }
-        What::Reset { account } => say(&people.reset(&console, account, now)?, "reset", out)?,
+        What::Reset { account } => {
+            say(&people.reset(&console, account, now)?, "reset", out)?;
+            return Ok(Afterwards::SignsNoMore(account.clone()));
+        }
+        What::Signature { account } => return Ok(Afterwards::Signs(account.clone())),
     }
-    Ok(())
+    Ok(Afterwards::Nothing)
 }
 
 /// The moment at which a day has ended at the school.

@@ -1,4 +1,4 @@
-//! Changing one's own password.
+//! Changing one's own password, and proving that one knows it.
 //!
 //! Who does it proves that they know the old one, for a session may have been
 //! left open. The new one is none of the last half year's, and every other
@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lock_out::Attempt;
 use super::sign_in::Entry;
@@ -60,6 +60,40 @@ impl People {
         store.commit()?;
         self.note(Actor::new(account, from).deed("password_changed"), now)?;
         Ok(Entry::Welcome(secret))
+    }
+}
+
+impl People {
+    /// Whether whoever is at `from` knows the password of `account`; what to
+    /// answer unless they do. Guesses count as those of signing in.
+    pub fn proves(
+        &self,
+        account: &str,
+        password: &str,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, PeopleError> {
+        let attempt = Attempt { account, from };
+        let wrong = self.guess(attempt, "password_failed", now, || {
+            self.is_password(account, password)
+        })?;
+        if wrong.is_none() {
+            attempt.was_right(&self.store(), now)?;
+        }
+        Ok(wrong)
+    }
+
+    /// Since when an account has had its password.
+    pub fn password_since(&self, account: &str) -> Result<Option<Timestamp>, PeopleError> {
+        let found: Option<i64> = self
+            .store()
+            .query_row(
+                "SELECT password_at FROM account WHERE account = ?1",
+                [account],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(found.and_then(|second| Timestamp::from_second(second).ok()))
     }
 }
 

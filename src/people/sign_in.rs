@@ -173,7 +173,7 @@ impl People {
     }
 
     /// Whether this is the account's password. Takes its time either way.
-    pub(super) fn is_password(&self, account: &str, password: &str) -> Result<bool, PeopleError> {
+    pub(crate) fn is_password(&self, account: &str, password: &str) -> Result<bool, PeopleError> {
         let hash: Option<String> = self
             .store()
             .query_row(

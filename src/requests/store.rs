@@ -135,6 +135,22 @@ impl Requests {
         })
     }
 
+    /// Puts one that waits back among those that are considered, and writes down
+    /// why; what was said already is not said again.
+    pub fn put_back(&self, id: u64, by: &str, why: &Text, now: Timestamp) -> Result<bool, Trouble> {
+        let id = i64::try_from(id).unwrap_or(-1);
+        self.write(|tx| {
+            let sql = "UPDATE request SET state = 'considered' WHERE id = ?1 \
+                 AND state IN ('new', 'considered') AND NOT EXISTS \
+                 (SELECT 1 FROM history WHERE request = ?1 AND what = 'considered' AND said = ?2)";
+            let done = tx.execute(sql, params![id, why.as_str()])? == 1;
+            if done {
+                add_step(tx, id, now, by, "considered", why.as_str())?;
+            }
+            Ok(done)
+        })
+    }
+
     /// Writes down what `by` has decided. False if somebody was faster, whose
     /// answer stands.
     pub fn answer(

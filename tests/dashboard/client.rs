@@ -100,6 +100,11 @@ impl Account {
 
     /// Makes one of this name.
     pub(crate) fn named(folder: &Folder, account: &str, role: &str) -> Self {
+        Self::with_email(folder, account, role, "")
+    }
+
+    /// The same of somebody with this e-mail address.
+    pub(crate) fn with_email(folder: &Folder, account: &str, role: &str, email: &str) -> Self {
         let verb = [
             "user",
             "add",
@@ -110,6 +115,9 @@ impl Account {
             account,
         ];
         let mut command = folder.command(&verb);
+        if !email.is_empty() {
+            command.args(["--email", email]);
+        }
         command.arg("--password-stdin");
         let mut child = command
             .stdin(Stdio::piped())

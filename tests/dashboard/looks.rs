@@ -26,7 +26,8 @@ use crate::serve::school::{Plan, School};
 const NOBODY: &str = "nobody";
 
 /// What is read by programs, not looked at.
-const NO_PAGES: [&str; 4] = [
+const NO_PAGES: [&str; 5] = [
+    "/changes/record.csv",
     "/record.csv",
     "/reports/governors.csv",
     "/reports/weekly.csv",
@@ -289,7 +290,13 @@ fn the_block_page_can_be_used_by_everybody() {
     let Some(browser) = Browser::start("the block page in Chromium") else {
         return;
     };
-    let pages = running::Pages::start(&block_page::plan());
+    let mut plan = block_page::plan();
+    // As if it were a teacher's device.
+    let answer = "answer = \"page\"\n";
+    let allowed = format!("{answer}override_minutes = 30\n");
+    plan.policy = plan.policy.replacen(answer, &allowed, 1);
+    plan.devices += "desk-1,Desk 1,,127.0.0.1,pupil,Ms Jones,laptop\n";
+    let pages = running::Pages::start(&plan);
     let port = pages.block_page.port();
     let mut wrong = Vec::new();
     for (name, host, path) in [
@@ -298,6 +305,7 @@ fn the_block_page_can_be_used_by_everybody() {
         ("blocked-mandatory", "vile-things.example", "/"),
         ("about", "127.0.0.1", "/"),
         ("ask", "127.0.0.1", "/request?site=www.bets.example"),
+        ("open", "127.0.0.1", "/open?site=www.bets.example"),
     ] {
         browser.open(&format!("http://{host}:{port}{path}"));
         for (screen, width, dark) in [

@@ -3,7 +3,7 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::client::{Client, Pages};
+use super::client::{Client, PASSWORD, Pages};
 use super::seed;
 use crate::serve::eventually;
 use crate::serve::school::School;
@@ -80,6 +80,7 @@ pub(super) fn liven(
         post(&mut technician, "/accounts", &invited);
     }
     requests(pages, &mut technician);
+    changes(school, &mut technician, &mut dsl, &mut client("head"));
 
     for name in ["www.hurt-diary.example", seed::MANDATORY] {
         school.ask(name);
@@ -138,10 +139,73 @@ fn requests(pages: &Pages, technician: &mut Client) {
     assert_eq!(answer.status, 303, "{answer:?}");
 }
 
+/// A change that waits, one that acted at once, one that was turned down, a
+/// signature to be confirmed, and a file that nobody has proposed.
+fn changes(school: &School, technician: &mut Client, dsl: &mut Client, head: &mut Client) {
+    let done = |client: &mut Client, page: &str, path: &str, fields: &[(&str, &str)]| {
+        client.get(page);
+        let answer = client.post(path, fields);
+        assert_eq!(answer.status, 303, "{path}: {answer:?}");
+    };
+    let password = [("password", PASSWORD)];
+    for client in [&mut *head, &mut *dsl] {
+        done(
+            client,
+            "/account/signature",
+            "/account/signature",
+            &password,
+        );
+    }
+    for id in [1, 2] {
+        let granted = [
+            ("groups", "year-7"),
+            ("reason", "Computing club, Year 7, until the summer"),
+            ("expires", "2027-07-20"),
+        ];
+        let page = format!("/requests/{id}");
+        done(technician, &page, &format!("{page}/grant"), &granted);
+    }
+    let turned_down = [("why", "The club has another site for it by now")];
+    done(head, "/changes/2", "/changes/2/decline", &turned_down);
+    let closed = [("site", "rumours.example")];
+    done(dsl, "/deny", "/deny", &closed);
+    let policy = school.folder.path().join("policy.toml");
+    let policy = std::fs::read_to_string(policy).unwrap();
+    let edited = policy.replacen("\"gambling\", \"bypass\"]", "\"bypass\"]", 1);
+    assert_ne!(edited, policy);
+    school.folder.put("policy.toml", &edited);
+}
+
+/// What is said of changes to those who may read it.
+fn of_changes(role: &str) -> Vec<Stop> {
+    let mut all = Vec::new();
+    if role != "governor" {
+        for (number, state) in [(1, "waits"), (2, "turned-down"), (3, "at-once")] {
+            let path = format!("/changes/{number}");
+            all.push(stop(&format!("change-{state}"), &path));
+        }
+        all.push(stop("changes-record", "/changes/record"));
+        all.push(stop("exceptions", "/exceptions"));
+    }
+    if matches!(role, "technician" | "dsl" | "head") {
+        all.push(stop("deny", "/deny"));
+    }
+    if matches!(role, "dsl" | "head") {
+        all.push(stop("signature", "/account/signature"));
+    }
+    if role == "technician" {
+        all.push(stop("propose", "/changes/propose"));
+        all.push(stop("propose-tried", "/changes/propose?rehearse=yes"));
+        all.push(stop("propose-back", "/changes/propose?back=1"));
+    }
+    all
+}
+
 /// What somebody of `role` can be shown.
 pub(super) fn stops(role: &str, client: &mut Client, things: &Things) -> Vec<Stop> {
     let mut all = navigation(client);
     all.push(stop("account", "/account"));
+    all.extend(of_changes(role));
     if role == "dsl" || role == "head" {
         all.extend(readers(things));
     }

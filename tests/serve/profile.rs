@@ -76,6 +76,7 @@ fn a_device_without_a_secret_is_refused_and_told_a_fresh_one() {
     // What it says can be pasted.
     let with = DEVICES.replace("Class 3,laptop,", &format!("Class 3,laptop,{one}"));
     school.folder.put("devices.csv", &with);
+    school.folder.put_in_force();
     let (output, ..) = profile(&school.folder, &["--device", "laptop"]);
     assert!(output.status.success());
     let (output, _, notes) = profile(&school.folder, &["--device", "tablte"]);

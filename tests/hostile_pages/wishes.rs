@@ -118,7 +118,7 @@ fn sites() -> Vec<(&'static str, Wanted)> {
 fn policies(taken: &Taken) -> Vec<(&'static str, Wanted)> {
     let policy = |from: &'static str, to: &'static str| {
         files(taken, |texts| {
-            texts.policy = texts.policy.replacen(from, to, 1)
+            texts.policy = texts.policy.replacen(from, to, 1);
         })
     };
     let more = |more: &str| files(taken, |texts| texts.policy.push_str(more));
@@ -164,13 +164,13 @@ fn policies(taken: &Taken) -> Vec<(&'static str, Wanted)> {
         (
             "a device of the pupils for staff",
             files(taken, |texts| {
-                texts.devices = texts.devices.replacen("pupil", "staff", 1)
+                texts.devices = texts.devices.replacen("pupil", "staff", 1);
             }),
         ),
         (
             "an address of the pupils for staff",
             files(taken, |texts| {
-                texts.devices = texts.devices.replacen("127.0.0.3", "127.0.0.1", 1)
+                texts.devices = texts.devices.replacen("127.0.0.3", "127.0.0.1", 1);
             }),
         ),
         (
@@ -183,22 +183,22 @@ fn policies(taken: &Taken) -> Vec<(&'static str, Wanted)> {
         (
             "exceptions of the pages, smuggled in",
             files(taken, |texts| {
-                texts.added = "[[exceptions]]\nname = \"bets.example\"\nverdict = \"allow\"\n\
+                "[[exceptions]]\nname = \"bets.example\"\nverdict = \"allow\"\n\
                                groups = [\"pupil\"]\nreason = \"x\"\n"
-                    .to_owned();
+                    .clone_into(&mut texts.added);
             }),
         ),
         ("no lists", files(taken, |texts| texts.sources.clear())),
         (
             "another category for a list",
             files(taken, |texts| {
-                texts.sources = texts.sources.replace("gambling\"", "adverts\"")
+                texts.sources = texts.sources.replace("gambling\"", "adverts\"");
             }),
         ),
         (
             "no canaries",
             files(taken, |texts| {
-                "[canaries]\n".clone_into(&mut texts.canaries)
+                "[canaries]\n".clone_into(&mut texts.canaries);
             }),
         ),
         (
@@ -384,7 +384,7 @@ fn what_is_odd_or_too_much_is_turned_away_and_a_site_is_still_closed_at_once() {
     for n in 0..40 {
         let remark = format!("# {n}\n");
         let change = files(&taken, |texts: &mut PolicyTexts| {
-            texts.policy.push_str(&remark)
+            texts.policy.push_str(&remark);
         });
         let _ = taken.asks(&technician(), propose(change));
     }

@@ -103,7 +103,7 @@ fn for_me(app: &App, visitor: &Visitor, found: &Found) -> Markup {
         }
         @if !unread.is_empty() {
             h3 { "To take note of" }
-            p class="muted" { "These acted at once. Somebody else than who made them says that they have seen them." }
+            p class="muted" { "These acted at once. Somebody other than whoever made them has to say that they have seen them." }
             ul class="list" {
                 @for one in unread {
                     @if let Some(told) = found.story.proposals.get(&one.proposal.number) {

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::changes::ask::{Ask, NotDone, Outcome, Wish};
 use crate::changes::ledger::Ledger;
 use crate::changes::proposal::{Author, Proposal};
+use crate::changes::rehearsal::Rehearsal;
 use crate::changes::signatory::{self, Hand};
 use crate::propose::write_parts;
 use crate::terminal::{self, Terminal};
@@ -135,7 +136,7 @@ impl Scene<'_> {
         let (number, by) = (proposal.number, &proposal.by.account);
         writeln!(out, "Proposal {number}, by {by}, {time}: {}", proposal.why)?;
         write_parts(&proposal.parts, out)?;
-        for line in proposal.rehearsal.iter().flat_map(|found| found.words()) {
+        for line in proposal.rehearsal.iter().flat_map(Rehearsal::words) {
             writeln!(out, "{line}")?;
         }
         out.flush()

@@ -243,6 +243,7 @@ fn write_names(
 }
 
 /// What a part does to the filter, in a word.
+#[must_use]
 pub fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Loosens => "loosens",

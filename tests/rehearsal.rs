@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use schoolgate::changes::rehearsal::check::Musts;
 use schoolgate::changes::rehearsal::{GroupChange, Rehearsal, rehearse};
+use schoolgate::lists::lookup::Lists;
 use schoolgate::name::Name;
 use schoolgate::policy::compile::{File, Live, compile};
 use schoolgate::policy::decision::{LogLevel, Verdict};
@@ -17,7 +19,7 @@ use schoolgate::querylog::filter::Filter;
 use schoolgate::querylog::row::Row;
 
 use crate::demo_lists;
-use crate::querylog::{Asked, Bench, allowed, blocked, later, london, mandatory, read_all};
+use crate::querylog::{Asked, Bench, allowed, blocked, london, mandatory, read_all};
 
 mod checks;
 mod edits;
@@ -52,13 +54,19 @@ fn now() -> Timestamp {
     "2026-11-23T16:30:00Z".parse().unwrap()
 }
 
+/// One generation: a change of the policy is none of the lists.
+fn lists() -> Arc<Lists> {
+    static LISTS: OnceLock<Arc<Lists>> = OnceLock::new();
+    let compiled = || demo_lists::parse(include_str!("decisions/demo.lists"));
+    Arc::clone(LISTS.get_or_init(compiled))
+}
+
 fn policy(text: &str, devices: &str) -> Policy {
-    let text_of_lists = include_str!("decisions/demo.lists");
     let live = Live {
         number: 1,
         // Newer than the log: what is replayed was not by a wrong clock.
         not_before: now(),
-        lists: demo_lists::parse(text_of_lists),
+        lists: lists(),
         standing: true,
     };
     let file = |name, text| File { name, text };
@@ -443,5 +451,4 @@ fn an_ended_exception_is_not_the_doing_of_who_removes_it() {
     assert_eq!(replayed(&bench, &ended, &without, Duration::MAX).groups, []);
     let changes = replayed(&bench, &lasting, &without, Duration::MAX).groups;
     assert_eq!(changes[0].newly_blocked, 1);
-    let _ = later(0);
 }

@@ -102,7 +102,6 @@ impl Watcher {
 
     /// Once a day, as long as something waits for more than `days`.
     pub(super) fn remind(
-        &self,
         tx: &Transaction<'_>,
         desk: &Desk<'_>,
         days: u32,

@@ -109,9 +109,8 @@ impl Told {
     }
 
     fn reminds(&mut self, minutes: i64) {
-        let watcher = &self.watcher;
         self.school
-            .with_desk(|tx, desk| watcher.remind(tx, desk, 7, at(minutes)).unwrap());
+            .with_desk(|tx, desk| Watcher::remind(tx, desk, 7, at(minutes)).unwrap());
     }
 
     /// Every message in the outbox, as it is kept.

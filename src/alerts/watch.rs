@@ -312,8 +312,7 @@ impl Watcher {
         let groups: Vec<&str> = groups.map(|group| &*group.id.value).collect();
         drop::look(&tx, desk, &groups, &document.year, now)?;
         digest::remind(&tx, desk, now)?;
-        self.changes
-            .remind(&tx, desk, document.acknowledge_days, now)?;
+        changes::Watcher::remind(&tx, desk, document.acknowledge_days, now)?;
         digest::send_if_due(&tx, desk, now)?;
         if trusted {
             Follower::tidy(&tx, today, now)?;

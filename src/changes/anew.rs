@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use super::activation::{Activated, Cause, Refused};
 use super::change::{self, Change, Files};
+use super::console;
 use super::difference::{Effect, Part};
 use super::kept::{self, Texts};
 use super::ledger::{Ledger, kind, with};
@@ -79,7 +80,8 @@ pub fn begin_anew(
     let folder = state_dir.join("changes");
     let path = folder.join(RECORD);
     let old = durable::read_if_any(&path)?;
-    if old.is_none() && durable::read_if_any(&folder.join(HEAD))?.is_none() {
+    let head = durable::read_if_any(&folder.join(HEAD))?;
+    if old.is_none() && head.is_none() && !console::has_record(state_dir) {
         return Err(NotBegun::None);
     }
     is_broken(state_dir)?;

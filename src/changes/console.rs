@@ -44,6 +44,15 @@ impl Console {
         Ok(token.filter(|token| token.len() == 2 * BYTES))
     }
 
+    /// Notes that there is a record of changes: one that is empty later was
+    /// emptied.
+    pub fn note_record(state_dir: &Path) -> io::Result<()> {
+        if has_record(state_dir) {
+            return Ok(());
+        }
+        durable::write(&marker(state_dir), b"The record of changes has begun.\n")
+    }
+
     /// Whether that is it.
     #[must_use]
     pub fn is(&self, token: Option<&str>) -> bool {
@@ -51,6 +60,16 @@ impl Console {
         let hash = |text: &str| blake3::hash(text.as_bytes());
         token.is_some_and(|token| hash(token) == hash(&self.token))
     }
+}
+
+/// Whether there has been a record of changes.
+#[must_use]
+pub fn has_record(state_dir: &Path) -> bool {
+    marker(state_dir).exists()
+}
+
+fn marker(state_dir: &Path) -> PathBuf {
+    state_dir.join("console").join("record-has-begun")
 }
 
 fn path(state_dir: &Path) -> PathBuf {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::activation::{Activated, Activation, Cause, Refused, with_shipped};
 use super::ask::{Ask, Outcome, Wish};
-use super::console::Console;
+use super::console::{self, Console};
 use super::edited::{self, Edited};
 use super::kept::{self, Texts};
 use super::ledger::{APPLIANCE, Ledger, kind};
@@ -109,6 +109,9 @@ impl Control {
         let record = Record::of_changes(state_dir);
         record.mend(now).map_err(|error| unfit(error.to_string()))?;
         let ledger = Ledger::read(state_dir).map_err(|broken| unfit(broken.to_string()))?;
+        if ledger.in_force.is_none() && console::has_record(state_dir) {
+            return Err(unfit("it is gone, or empty".to_owned()));
+        }
         let texts = match &ledger.in_force {
             None => None,
             Some(activated) => {
@@ -212,6 +215,7 @@ impl Control {
         };
         self.texts = Some(texts);
         self.follow().map_err(io::Error::other)?;
+        Console::note_record(&self.state_dir)?;
         Ok(done)
     }
 

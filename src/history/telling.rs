@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::changes::activation::{Activated, Cause};
 use crate::changes::ledger::kind;
 use crate::changes::proposal::{Leave, Proposal};
+use crate::changes::rehearsal::Rehearsal;
 use crate::changes::signatory::Signatory;
 use crate::propose::write_parts;
 use crate::record::Entry;
@@ -22,7 +23,7 @@ pub(super) fn write(entry: &Entry, zone: &TimeZone, out: &mut impl Write) -> io:
     writeln!(out, "{time}  {who}{from}: {}", what(entry))?;
     if let (kind::PROPOSED, Some(proposal)) = (entry.deed.what.as_str(), proposal(entry)) {
         write_parts(&proposal.parts, out)?;
-        for line in proposal.rehearsal.iter().flat_map(|found| found.words()) {
+        for line in proposal.rehearsal.iter().flat_map(Rehearsal::words) {
             writeln!(out, "  {line}")?;
         }
         if !proposal.requests.is_empty() {

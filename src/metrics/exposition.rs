@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use prometheus::proto::{Counter as Count, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
-use super::{Counter, Counters, GroupLabels, Transport};
+use super::{Counter, Counters, GroupLabels, Transport, changes};
 use crate::lists::category::Category;
 use crate::policy::decision::{Layer, Verdict};
 use crate::querylog::health::Report;
@@ -404,36 +404,9 @@ impl Page<'_> {
     }
 
     fn changes(&mut self, state: &State) {
-        let changes = &state.changes;
-        self.gauge(
-            "schoolgate_changes_entries",
-            "Entries in the record of changes.",
-            changes.entries as f64,
-        );
-        self.gauge(
-            "schoolgate_changes_head",
-            "The first 48 bits of the digest of the record's last entry, as a number: with schoolgate_changes_entries it tells later whether what was before has been altered.",
-            first_bits(&changes.head) as f64,
-        );
-        self.gauge(
-            "schoolgate_changes_waiting",
-            "Proposals that wait for another person.",
-            changes.waiting as f64,
-        );
-        self.gauge(
-            "schoolgate_changes_unacknowledged",
-            "Changes that acted at once and that nobody has taken note of.",
-            changes.unacknowledged as f64,
-        );
-        let oldest = changes.oldest_unacknowledged;
-        let age = oldest.map_or(0.0, |at| {
-            state.now.duration_since(at).as_secs_f64().max(0.0)
-        });
-        self.gauge(
-            "schoolgate_changes_oldest_unacknowledged_seconds",
-            "For how long the oldest of those acts; 0 if there is none.",
-            age,
-        );
+        for (name, help, value) in changes::gauges(&state.changes, state.now) {
+            self.gauge(name, help, value);
+        }
     }
 
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
@@ -481,12 +454,6 @@ impl Page<'_> {
         family.set_metric(metrics);
         self.families.push(family);
     }
-}
-
-/// A label for each head would grow for ever; 48 bits are exact in a float.
-fn first_bits(digest: &str) -> u64 {
-    let start = digest.get(..12).unwrap_or_default();
-    u64::from_str_radix(start, 16).unwrap_or(0)
 }
 
 fn label((name, value): (&str, String)) -> LabelPair {

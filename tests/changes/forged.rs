@@ -93,6 +93,18 @@ fn missing_swapped_and_truncated_entries_are_found() {
 }
 
 #[test]
+fn a_record_that_was_emptied_is_not_begun_anew_by_itself() {
+    let school = lived_in();
+    let changes = school.path().join("changes");
+    for file in ["record.jsonl", "head.json"] {
+        fs::remove_file(changes.join(file)).unwrap();
+    }
+    assert!(refused(&school).contains("gone"));
+    fs::remove_dir_all(&changes).unwrap();
+    assert!(refused(&school).contains("gone"));
+}
+
+#[test]
 fn a_text_edited_in_the_state_folder_is_found_at_the_start() {
     let school = lived_in();
     let hash = school.ledger().in_force.unwrap().policy;

@@ -129,6 +129,8 @@ pub(super) struct School {
     ips: [Option<usize>; 7],
     canaries: u8,
     engines: u8,
+    /// Whose look-ups may raise an alert; none: everybody's.
+    told: u8,
 }
 
 impl School {
@@ -169,6 +171,7 @@ impl School {
             ips: [None; 7],
             canaries: 1,
             engines: 3,
+            told: 0,
         }
     }
 
@@ -205,6 +208,7 @@ impl School {
             }),
             8 => self.edit_exception(a, b, c),
             9 | 10 => self.edit_device(a, b, c),
+            _ if c & 3 == 0 => self.told ^= 1 << group,
             _ if c & 1 == 0 => self.canaries ^= 1 << (a % 3),
             _ => self.engines ^= 1 << (a % 3),
         }
@@ -288,6 +292,10 @@ impl School {
         for (index, group) in &self.groups {
             self.group(*index, group, &mut policy);
         }
+        let told = GROUPS.iter().enumerate();
+        let told = told.filter(|(at, _)| self.told >> at & 1 == 1);
+        let told: Vec<&str> = told.map(|(_, id)| *id).collect();
+        let _ = writeln!(policy, "[alerts.themes.gambling]\ngroups = {told:?}");
         let mut added = String::new();
         for exception in &self.exceptions {
             let text = if exception.added {

@@ -96,14 +96,14 @@ fn nobody_makes_a_signatory() {
         as_another("", ""),
         taken.former.signatory.clone(),
     ];
-    let token = Console::read(&taken.school.folder.state())
+    let secret = Console::read(&taken.school.folder.state())
         .unwrap()
         .unwrap();
     let wrong = [
         None,
         Some(String::new()),
         Some("0".repeat(64)),
-        Some(token[1..].to_owned()),
+        Some(secret[1..].to_owned()),
     ];
     for (at, face) in faces.iter().enumerate() {
         // So much is heard of one process; another has more patience.

@@ -1,9 +1,11 @@
 //! What no policy may break, and what no exception may open.
 
 use schoolgate::changes::rehearsal::check::{Musts, check, check_change};
+use schoolgate::policy::Policy;
 
 use super::edits::Edit;
 use super::now;
+use crate::demo_lists;
 
 fn musts(own: &[(&str, &str)]) -> Musts {
     let folder = tempfile::tempdir().unwrap();
@@ -46,6 +48,12 @@ fn what_must_resolve_is_not_denied() {
     check_one(
         &deny("www.childline.org.uk", "staff"),
         &["denies www.childline.org.uk for staff: www.childline.org.uk must resolve"],
+    );
+    // A device of theirs that is spoken of elsewhere is one of them.
+    let of_device = base().exception("free.example", false, "laptop-3", None);
+    check_one(
+        &of_device.exception("childline.org.uk", false, "staff", None),
+        &["denies childline.org.uk for staff: childline.org.uk"],
     );
     // An ancestor, by which somebody meant less.
     check_one(
@@ -136,6 +144,29 @@ fn what_stands_already_is_no_change() {
     let found = check_change(&before, &after, &musts, now());
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("bets.example must stay blocked"));
+}
+
+/// A site that was opened while no list had it is no reason to keep new lists
+/// out; to open more of it is.
+#[test]
+fn new_lists_are_not_kept_out_by_what_stood_before_them() {
+    let musts = musts(&[(
+        "must-block.txt",
+        "bets.example gambling\nfree.example gambling\n",
+    )]);
+    let with = |name| base().exception(name, true, "pupils", None);
+    let old = || demo_lists::parse("source g gambling category\n\nelse.example subtree g\n");
+    let of = |edit: &Edit, lists| Policy {
+        lists,
+        ..edit.policy()
+    };
+    let new = || demo_lists::parse("source g gambling category\n\nbets.example subtree g\n");
+    let before = of(&with("www.bets.example"), old());
+    let after = of(&with("www.bets.example"), new());
+    assert_eq!(check(&after, &musts, now()).len(), 1);
+    assert_eq!(check_change(&before, &after, &musts, now()), [""; 0]);
+    let wider = of(&with("bets.example"), new());
+    assert_eq!(check_change(&before, &wider, &musts, now()).len(), 1);
 }
 
 #[test]

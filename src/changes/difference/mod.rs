@@ -60,7 +60,10 @@ pub struct Part {
 pub fn between(before: &Typed, after: &Typed) -> Vec<Part> {
     let mut parts = Vec::new();
     school::parts(&before.document, &after.document, &mut parts);
-    let (old, new) = (Draft::of(before), Draft::of(after));
+    let (mut old, new) = (Draft::of(before), Draft::of(after));
+    // Whose look-ups raise alerts is judged by itself, and before the rest: then
+    // whoever goes to another group must be told of there as well.
+    old.document.alerts = new.document.alerts.clone();
     let mut steps = Vec::new();
     calendar::steps(&old.document, &new.document, &mut steps);
     groups::steps(&old.document, &new.document, &mut steps);

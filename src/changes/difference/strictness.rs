@@ -3,8 +3,8 @@
 //!
 //! It is partial, and it is about everything at once: at each moment it blocks
 //! whatever the other blocks, for each name its exceptions say the same or
-//! worse, searches are held as firmly, canaries are answered alike, and no less
-//! is written down. Two that are each strict in their own way are in no order.
+//! worse, searches are held as firmly, canaries are answered alike, no less is
+//! written down and nobody is told of less. Two that are each strict in their own way are in no order.
 //!
 //! Names on lists are not looked at: a school may take other lists tomorrow, and
 //! what tightens must tighten with any. So a name that an exception denies and
@@ -29,6 +29,8 @@ pub(super) struct Side {
     pub(super) meant: Meant,
     /// Of each group, what it blocks at each moment of the ground.
     blocked: Vec<Vec<CategorySet>>,
+    /// Of each group, of which themes its look-ups may raise an alert.
+    told: Vec<Vec<bool>>,
     /// The devices.
     pub(super) rows: Rc<Rows>,
 }
@@ -57,9 +59,12 @@ impl Side {
         let meant = Meant::of(&draft.document, &ground.mentioned);
         let timetables: Vec<&Timetable> =
             draft.document.timetables.iter().map(|t| &t.value).collect();
-        let groups = meant.groups.iter();
+        let themes = &draft.document.alerts.value.themes;
+        let groups = || meant.groups.iter();
+        let told = |group: &Group| themes.iter().map(|rule| rule.is_for(&group.id)).collect();
         Self {
-            blocked: groups.map(|g| blocked(g, &timetables, ground)).collect(),
+            blocked: groups().map(|g| blocked(g, &timetables, ground)).collect(),
+            told: groups().map(told).collect(),
             meant,
             rows: Rc::clone(&draft.rows),
         }
@@ -108,18 +113,19 @@ pub(super) fn at_least(new: (&Side, Treated), old: (&Side, Treated), ground: &Gr
 
 /// As [`at_least`], of what a group's own rules say.
 pub(super) fn rules_at_least(new: (&Side, GroupIndex), old: (&Side, GroupIndex)) -> bool {
-    let of = |(side, index): (&'_ Side, GroupIndex)| {
-        let index = usize::from(index.0);
-        let group = side.meant.groups.get(index)?;
-        Some((Rules::of(group), side.blocked.get(index)?.clone()))
-    };
-    let (Some((new, blocks)), Some((old, blocked))) = (of(new), of(old)) else {
+    let (Some(new), Some(old)) = (Rules::of(new), Rules::of(old)) else {
         return false;
     };
-    let mut moments = blocks.iter().zip(&blocked);
-    blocks.len() == blocked.len()
+    let mut moments = new.blocked.iter().zip(old.blocked);
+    let mut themes = new.told.iter().zip(old.told);
+    new.blocked.len() == old.blocked.len()
         && moments.all(|(new, old)| old.without(*new).is_empty())
-        && new.at_least(old)
+        && themes.all(|(new, old)| new >= old)
+        && new.search >= old.search
+        && new.canaries >= old.canaries
+        && new.strips >= old.strips
+        && new.log >= old.log
+        && new.own >= old.own
 }
 
 /// As [`at_least`], of what exceptions say of one name.
@@ -128,9 +134,10 @@ pub(super) fn stance_at_least(new: (&Side, Treated), old: (&Side, Treated), aske
     times.all(|at| new.0.stance(new.1, asked, at) >= old.0.stance(old.1, asked, at))
 }
 
-/// The rules of a group that are the same at each hour, the higher the stricter.
-#[derive(Clone, Copy)]
-struct Rules {
+/// The rules of a group; the higher, the stricter.
+struct Rules<'s> {
+    blocked: &'s [CategorySet],
+    told: &'s [bool],
     search: u8,
     canaries: bool,
     strips: bool,
@@ -139,9 +146,13 @@ struct Rules {
     own: Reverse<u32>,
 }
 
-impl Rules {
-    fn of(group: &Group) -> Self {
-        Self {
+impl<'s> Rules<'s> {
+    fn of((side, index): (&'s Side, GroupIndex)) -> Option<Self> {
+        let index = usize::from(index.0);
+        let group = side.meant.groups.get(index)?;
+        Some(Self {
+            blocked: side.blocked.get(index)?,
+            told: side.told.get(index)?,
             search: match group.safe_search {
                 SafeSearch::Off => 0,
                 SafeSearch::Moderate => 1,
@@ -151,15 +162,7 @@ impl Rules {
             strips: group.ech == Ech::Strip,
             log: depth(group.log),
             own: Reverse(group.override_minutes),
-        }
-    }
-
-    fn at_least(self, other: Self) -> bool {
-        self.search >= other.search
-            && self.canaries >= other.canaries
-            && self.strips >= other.strips
-            && self.log >= other.log
-            && self.own >= other.own
+        })
     }
 }
 

@@ -66,7 +66,10 @@ struct Breach {
     whom: String,
     /// Whether it is opened; otherwise it is broken.
     opened: bool,
+    /// The name that must resolve or stay blocked.
     name: String,
+    /// The name that was asked: that one, or one below it.
+    tried: String,
     because: Layer,
 }
 
@@ -78,7 +81,7 @@ struct Breach {
 /// [`check_change`], or goes on.
 #[must_use]
 pub fn check(candidate: &Policy, musts: &Musts, now: Timestamp) -> Vec<String> {
-    let mut found = breaches(candidate, musts, now);
+    let mut found = Asking::of(candidate, now).breaches(musts);
     // A list that is older than a school's own must-resolve.txt is no fault of
     // the policy, and the next refresh mends it.
     found.retain(|breach| breach.because != Layer::Category);
@@ -87,24 +90,23 @@ pub fn check(candidate: &Policy, musts: &Musts, now: Timestamp) -> Vec<String> {
 
 /// What makes the change from `before` to `after` impossible: what `after`
 /// breaks or opens that `before` did not.
+///
+/// New lists are never kept out by what stood before them: what an exception
+/// opened it opened also while no list had it.
 #[must_use]
 pub fn check_change(before: &Policy, after: &Policy, musts: &Musts, now: Timestamp) -> Vec<String> {
-    let key = |breach: &Breach| (breach.name.clone(), breach.whom.clone(), breach.opened);
-    let standing: BTreeSet<_> = breaches(before, musts, now).iter().map(key).collect();
-    let mut found = breaches(after, musts, now);
-    found.retain(|breach| !standing.contains(&key(breach)));
-    in_words(found)
-}
-
-fn breaches(policy: &Policy, musts: &Musts, now: Timestamp) -> BTreeSet<Breach> {
+    let key = |breach: &Breach| (breach.tried.clone(), breach.whom.clone(), breach.opened);
     let asking = Asking {
-        policy,
-        askers: askers(policy),
-        now: now.max(policy.not_before),
+        whatever_is_listed: true,
+        ..Asking::of(before, now)
     };
-    let mut found = asking.broken(musts.resolve.names());
-    found.extend(asking.opened(&musts.block));
-    found
+    let standing: BTreeSet<_> = asking.breaches(musts).iter().map(key).collect();
+    let mut found = Asking::of(after, now).breaches(musts);
+    let same_lists = before.lists.serial == after.lists.serial;
+    found.retain(|breach| {
+        !standing.contains(&key(breach)) && (same_lists || breach.because != Layer::Category)
+    });
+    in_words(found)
 }
 
 /// A policy, and everybody it may treat differently.
@@ -112,6 +114,8 @@ struct Asking<'p> {
     policy: &'p Policy,
     askers: Vec<(Asker, String)>,
     now: Timestamp,
+    /// What is opened counts also where no list has it.
+    whatever_is_listed: bool,
 }
 
 /// Each group, and each device that an exception names.
@@ -147,7 +151,22 @@ fn askers(policy: &Policy) -> Vec<(Asker, String)> {
     all.chain(single).collect()
 }
 
-impl Asking<'_> {
+impl<'p> Asking<'p> {
+    fn of(policy: &'p Policy, now: Timestamp) -> Self {
+        Self {
+            policy,
+            askers: askers(policy),
+            now: now.max(policy.not_before),
+            whatever_is_listed: false,
+        }
+    }
+
+    fn breaches(&self, musts: &Musts) -> BTreeSet<Breach> {
+        let mut found = self.broken(musts.resolve.names());
+        found.extend(self.opened(&musts.block));
+        found
+    }
+
     /// Names that must resolve and do not, for somebody at some time.
     fn broken(&self, names: &[Name]) -> BTreeSet<Breach> {
         let strictest = self.policy.at(Timestamp::MIN);
@@ -162,7 +181,12 @@ impl Asking<'_> {
             if moments.is_empty() {
                 moments = self.moments();
             }
+            let mut groups = Vec::new();
             for (asker, whom) in &self.askers {
+                if groups.contains(&asker.group) {
+                    // What is so for the group need not be said of its devices.
+                    continue;
+                }
                 let decide = |at: &Moment| {
                     let decision = self.policy.decide(*asker, name, &covering, at, &mut ());
                     let blocks = decision.verdict == Verdict::Block;
@@ -175,11 +199,13 @@ impl Asking<'_> {
                 let at_any_hour = || decide(&strictest).filter(|by| *by == Layer::Category);
                 let by = by_now.or_else(|| Some((self.now, at_any_hour()?)));
                 if let Some((at, because)) = by {
+                    groups.extend(asker.device.is_none().then_some(asker.group));
                     found.insert(Breach {
                         cause: self.cause(*asker, name, at, because),
                         whom: whom.clone(),
                         opened: false,
                         name: name.to_string(),
+                        tried: name.to_string(),
                         because,
                     });
                 }
@@ -235,46 +261,53 @@ impl Asking<'_> {
     /// Names that must stay blocked and that an exception opens.
     fn opened(&self, names: &[(Name, Category)]) -> BTreeSet<Breach> {
         let mut found = BTreeSet::new();
-        let moment = self.policy.at_the_hours_of(self.now, self.now);
         for (must, category) in names {
             let listed = self.policy.lists.covering(must.as_ref()).categories;
-            if !listed.has(*category) {
+            if !listed.has(*category) && !self.whatever_is_listed {
                 continue;
             }
             for name in self.names_to_try(must.as_ref()) {
-                let covering = self.policy.lists.covering(name);
+                let mut groups = Vec::new();
                 for (asker, whom) in &self.askers {
-                    let exception = self
-                        .policy
-                        .exceptions
-                        .covering(name, *asker, Some(self.now));
-                    let group = self.policy.group(asker.group);
-                    if !exception.is_some_and(|e| e.allows)
-                        || !group.is_some_and(|group| group.block.has(*category))
-                    {
+                    let of_group = groups.contains(&asker.group);
+                    if of_group || !self.opens(*asker, name, *category) {
                         continue;
                     }
-                    let decision = self
-                        .policy
-                        .decide(*asker, name, &covering, &moment, &mut ());
-                    if decision.verdict != Verdict::Block {
-                        found.insert(Breach {
-                            cause: self.cause(*asker, name, self.now, Layer::Exception),
-                            whom: whom.clone(),
-                            opened: true,
-                            name: must.to_string(),
-                            because: Layer::Exception,
-                        });
-                    }
+                    groups.extend(asker.device.is_none().then_some(asker.group));
+                    found.insert(Breach {
+                        cause: self.cause(*asker, name, self.now, Layer::Exception),
+                        whom: whom.clone(),
+                        opened: true,
+                        name: must.to_string(),
+                        tried: name.to_string(),
+                        because: Layer::Exception,
+                    });
                 }
             }
         }
         found
     }
 
+    /// Whether an exception lets somebody have a name of a category that is
+    /// blocked for their group at every hour.
+    fn opens(&self, asker: Asker, name: NameRef<'_>, category: Category) -> bool {
+        let policy = self.policy;
+        let group = policy.group(asker.group);
+        let exception = policy.exceptions.covering(name, asker, Some(self.now));
+        if !group.is_some_and(|group| group.block.has(category))
+            || !exception.is_some_and(|exception| exception.allows)
+        {
+            return false;
+        }
+        let moment = policy.at_the_hours_of(self.now, self.now);
+        let covering = policy.lists.covering(name);
+        let decision = policy.decide(asker, name, &covering, &moment, &mut ());
+        decision.verdict != Verdict::Block
+    }
+
     /// A name that must stay blocked, if an exception may open it, and those
     /// below it that one names.
-    fn names_to_try<'p>(&'p self, must: NameRef<'p>) -> Vec<NameRef<'p>> {
+    fn names_to_try<'n>(&'n self, must: NameRef<'n>) -> Vec<NameRef<'n>> {
         let allowing = || self.policy.exceptions.iter().filter(|e| e.allows);
         let above = allowing().any(|e| must.is_within(e.name.as_ref()));
         let below = allowing().map(|e| e.name.as_ref());

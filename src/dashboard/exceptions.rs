@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Redirect;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
@@ -195,11 +195,22 @@ fn row(
         (cell(until, &html! {
             @match typed.expires {
                 None => "no end",
-                Some(end) if end <= now => { span class="badge danger" { "Ended" } " " (time(end, &found.zone)) }
-                Some(end) => { (time(end, &found.zone)) }
+                Some(end) if end <= now => { span class="badge danger" { "Ended" } " " (until_when(end, &found.zone)) }
+                Some(end) => { (until_when(end, &found.zone)) }
             }
         }))
         (cell(act, &actions(visitor, found, one, now)))
+    }
+}
+
+/// What lasts to the end of a day is told by that day, not by the midnight after.
+fn until_when(end: Timestamp, zone: &TimeZone) -> Markup {
+    let local = end.to_zoned(zone.clone());
+    match local.date().yesterday() {
+        Ok(day) if local.time() == Time::midnight() => {
+            html! { time datetime=(day.to_string()) { (day.strftime("%-d %B %Y").to_string()) } }
+        }
+        _ => time(end, zone),
     }
 }
 

@@ -313,7 +313,7 @@ fn an_exception_that_ends_soon_is_renewed_by_two() {
     says(&office.technician.get("/exceptions"), "Propose to renew it");
     assert_eq!(office.approve(number).status, 303);
     let page = office.technician.get("/exceptions");
-    says(&page, &later.strftime("%-d %b %Y").to_string());
+    says(&page, &later.strftime("%-d %B %Y").to_string());
     assert!(!page.body.contains("Propose to renew it"));
     assert!(!office.is_blocked("bets.example"));
 }

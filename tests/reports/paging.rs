@@ -166,7 +166,7 @@ fn a_hold_is_placed_and_lifted_on_its_page() {
     assert_eq!(client.post("/holds", &fields).status, 303);
     let page = client.get("/holds");
     assert!(
-        page.body.contains("2026-10-01..2026-10-07"),
+        page.body.contains("1 October 2026 to 7 October 2026"),
         "{}",
         page.body
     );

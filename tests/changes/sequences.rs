@@ -289,7 +289,7 @@ fn the_live_policy_is_the_recorded_one_and_no_one_opens_a_site_alone() {
         nothing_was_opened_by_one(&school);
         // It stays so for whoever starts from what is there.
         drop(Control::open(school.path(), school.path(), school.now).unwrap());
-        school.control = started(&school.path().to_owned(), school.now);
+        school.control = started(school.path(), school.now);
         is_the_recorded_one(&school);
     });
 }

@@ -208,7 +208,7 @@ impl School {
             }),
             8 => self.edit_exception(a, b, c),
             9 | 10 => self.edit_device(a, b, c),
-            _ if c & 3 == 0 => self.told ^= 1 << group,
+            _ if c.is_multiple_of(4) => self.told ^= 1 << group,
             _ if c & 1 == 0 => self.canaries ^= 1 << (a % 3),
             _ => self.engines ^= 1 << (a % 3),
         }

@@ -114,7 +114,6 @@ pub fn serve(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let configuration = configuration.map_err(all_of)?;
     take_descriptors();
-    keep_to_itself();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -141,7 +140,7 @@ fn take_descriptors() {
 /// Lets no other process of this account look into this one, nor by its entry in
 /// /proc into folders that their own units hide from them: the pages run under
 /// the same account, and what is asked for at the machine must not be theirs.
-fn keep_to_itself() {
+pub fn keep_to_itself() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "other processes of this account may look into this one");
     }

@@ -87,20 +87,20 @@ impl Configuration {
             complaints.extend(found);
         }
         let texts = PolicyTexts::take(folder, &mut complaints, &mut warnings);
-        Self::of(folder, texts, complaints, warnings)
+        Self::of(folder, texts, (complaints, warnings), false)
     }
 
     /// The settings of `folder` with a policy that does not stand there: the one
     /// in force, whatever somebody is typing meanwhile.
     pub fn with(folder: &Path, texts: PolicyTexts) -> Result<Self, Vec<Complaint>> {
-        Self::of(folder, Some(texts), Vec::new(), Vec::new())
+        Self::of(folder, Some(texts), (Vec::new(), Vec::new()), true)
     }
 
     fn of(
         folder: &Path,
         texts: Option<PolicyTexts>,
-        mut complaints: Vec<Complaint>,
-        mut warnings: Vec<Complaint>,
+        (mut complaints, mut warnings): (Vec<Complaint>, Vec<Complaint>),
+        is_in_force: bool,
     ) -> Result<Self, Vec<Complaint>> {
         let settings = text_of(folder, SETTINGS, &mut complaints);
         let settings = settings.map(|text| {
@@ -121,8 +121,15 @@ impl Configuration {
             warnings.extend(untold(settings));
         }
         if let (Some(settings), Some((document, _))) = (&settings, &document) {
-            pages_without_address(settings, document, &mut complaints);
-            nobody_to_fall_back_on(settings, document, &mut complaints);
+            // What is agreed and no longer fits the settings is put right while
+            // it serves: a school without DNS could not even propose it.
+            let serious = if is_in_force {
+                &mut warnings
+            } else {
+                &mut complaints
+            };
+            pages_without_address(settings, document, serious);
+            nobody_to_fall_back_on(settings, document, serious);
             warnings.extend(compile::warnings(document));
         }
         if let (Some(settings), Some((_, devices))) = (&settings, &document) {

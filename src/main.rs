@@ -103,6 +103,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    appliance::keep_to_itself();
     let cli = Cli::parse();
     // Libraries tell the names they are asked for, and the addresses they stumble
     // over (promise 6).

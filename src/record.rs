@@ -23,7 +23,9 @@ use serde_json::{Map, Value};
 use crate::lists::durable;
 
 /// Longest line that is looked for at the end of the file.
-const TAIL: u64 = 1 << 20;
+const TAIL: u64 = 4 << 20;
+/// Longest entry: it and a torn one behind it are found together in the tail.
+const LONGEST: usize = (TAIL / 2) as usize - 2;
 /// Before the first entry.
 const NOTHING: &str = "";
 
@@ -186,7 +188,8 @@ impl Record {
             .open(&self.path)?;
         let mut file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
         let (mut last, torn) = last_entry(&mut file)?;
-        let known = self.known_head()?.map_or(0, |head| head.number);
+        let head = self.known_head()?;
+        let known = head.as_ref().map_or(0, |head| head.number);
         if known > last.as_ref().map_or(0, |last| last.number) {
             // To go on would hide it.
             return Err(io::Error::other(format!(
@@ -206,21 +209,40 @@ impl Record {
             judge(entry).map_err(io::Error::other)?;
             entry.write(&mut lines)?;
         }
-        if torn > 0 {
-            let length = file.metadata()?.len();
-            file.set_len(length.saturating_sub(torn))?;
+        if lines.len() > LONGEST {
+            return Err(io::Error::other(
+                "this is too much for one entry; ask for less at one time",
+            ));
         }
-        file.write_all(&lines)?;
-        file.sync_all()?;
-        if let (Some(path), Some(last)) = (&self.head, entry.as_ref().or(last.as_ref())) {
-            let head = Head {
-                number: last.number,
-                digest: last.digest.clone(),
-            };
-            let head = serde_json::to_vec(&head).map_err(io::Error::other)?;
-            durable::write(path, &head)?;
+        let whole = file.metadata()?.len().saturating_sub(torn);
+        if torn > 0 {
+            file.set_len(whole)?;
+        }
+        if let Err(error) = file.write_all(&lines).and_then(|()| file.sync_all()) {
+            // Nobody is told that it stands there, so it must not.
+            let _ = file.set_len(whole);
+            return Err(error);
+        }
+        if let Some(last) = entry.as_ref().or(last.as_ref()) {
+            self.keep_head(last, head.as_ref());
         }
         Ok(entry)
+    }
+
+    /// Keeps the head besides. It may lag behind the record, and the entry stands
+    /// whether or not there was room for it.
+    fn keep_head(&self, last: &Entry, known: Option<&Head>) {
+        let head = Head {
+            number: last.number,
+            digest: last.digest.clone(),
+        };
+        let Some(path) = self.head.as_ref().filter(|_| known != Some(&head)) else {
+            return;
+        };
+        let kept = serde_json::to_vec(&head).map_err(io::Error::other);
+        if let Err(error) = kept.and_then(|head| durable::write(path, &head)) {
+            tracing::error!(%error, "the head of the record is kept with its next entry only");
+        }
     }
 
     /// Every entry that can be read, oldest first.

@@ -382,5 +382,5 @@ fn a_mandatory_hit_is_always_listed() {
     bench.write(&[hit]);
     let listing = book(&bench).incidents(&Wanted::default(), Page::first(10));
     assert!(listing.incidents[0].mandatory && !listing.incidents[0].background);
-    assert_eq!(book(&bench).overview(later(60)).mandatory_this_week, 1);
+    assert_eq!(book(&bench).overview(later(60)).mandatory_seven_days, 1);
 }

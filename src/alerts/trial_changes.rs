@@ -283,7 +283,7 @@ fn the_digest_says_what_was_changed_and_has_the_head() {
         &[
             "pupil: scratch.mit.edu",
             "by t.tech, at once",
-            "Of 1 change that acted at once nobody has taken note yet",
+            "1 change acted at once, and nobody has taken note of it yet",
             "1 change waits",
             &head,
         ],

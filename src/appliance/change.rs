@@ -7,28 +7,54 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
+use super::give_way;
 use crate::changes::ask::{Ask, Outcome, Said};
 use crate::changes::control::Control;
+use crate::changes::edited::edited;
 
 /// The file of the machine's settings.
 const SETTINGS: &str = "schoolgate.toml";
 /// More than this is no policy of a school.
-pub(super) const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 8 << 20;
+/// So many may ask at one time: each holds what it asks in memory.
+static ROOM: Semaphore = Semaphore::const_new(4);
+/// By how much comparing gives way to answering (nice(2)).
+const NICENESS: i32 = 10;
 
-pub(super) async fn change(State(control): State<Arc<Mutex<Control>>>, body: Bytes) -> Response {
+pub(super) async fn change(
+    State(control): State<Arc<Mutex<Control>>>,
+    request: Request,
+) -> Response {
+    let Ok(_place) = ROOM.try_acquire() else {
+        return answer(&refused(
+            "Too much is asked for at one time. Please try again.",
+        ));
+    };
+    let Ok(body) = to_bytes(request.into_body(), MOST_BYTES).await else {
+        return answer(&refused("That is more than a policy of a school."));
+    };
     let heard = tokio::task::spawn_blocking(move || hear(&control, &body)).await;
     let said = heard.unwrap_or_else(|error| {
         tracing::error!(%error, "a change that was asked for was dropped");
-        Said::Refused("It could not be looked at.".to_owned())
+        refused("It could not be looked at.")
     });
+    answer(&said)
+}
+
+fn refused(why: &str) -> Said {
+    Said::Refused(why.to_owned())
+}
+
+fn answer(said: &Said) -> Response {
     // Words and numbers: it cannot fail.
-    let text = serde_json::to_string(&said).unwrap_or_default();
+    let text = serde_json::to_string(said).unwrap_or_default();
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
@@ -42,15 +68,25 @@ pub(super) fn note_settings(control: &mut Control, folder: &Path, now: Timestamp
 }
 
 /// Says which files are not in force: whoever edited one and sent a signal, or
-/// started the resolver anew, may think that they are.
+/// started the resolver anew, may think that they are. A large edit takes long to
+/// compare, and nobody waits for it.
 pub(super) fn tell_edited(control: &Control) {
-    match control.edited() {
-        Ok(files) => {
-            for file in files {
-                tracing::warn!("{file}");
+    let (folder, state_dir) = control.folders();
+    let (folder, state_dir) = (folder.to_owned(), state_dir.to_owned());
+    let tell = move || {
+        give_way(NICENESS);
+        match edited(&folder, &state_dir) {
+            Ok(files) => {
+                for file in files {
+                    tracing::warn!("{file}");
+                }
             }
+            Err(error) => tracing::warn!(%error, "what stands in the folder cannot be compared"),
         }
-        Err(error) => tracing::warn!(%error, "what stands in the folder cannot be compared"),
+    };
+    let thread = std::thread::Builder::new().name("edited".to_owned());
+    if let Err(error) = thread.spawn(tell) {
+        tracing::warn!(%error, "what stands in the folder is not compared");
     }
 }
 

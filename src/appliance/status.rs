@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, bail};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -126,7 +126,6 @@ struct Told {
 async fn answer(listener: UnixListener, told: Arc<Told>) {
     let changes = axum::Router::new()
         .route(ask::PATH, post(change::change))
-        .layer(DefaultBodyLimit::max(change::MOST_BYTES))
         .with_state(Arc::clone(&told.shared.control));
     let routes = axum::Router::new()
         .route("/status", get(status))

@@ -261,6 +261,22 @@ impl Activation {
         Ok(policy)
     }
 
+    /// Puts the policy that the record has in force over the lists of now, where
+    /// that they are new cannot be written down: a full disk is no reason for a
+    /// school to be without. What loosens cannot come about so.
+    pub(super) fn serve_unrecorded(
+        &mut self,
+        texts: &PolicyTexts,
+        last: &Activated,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let (lists, _) = self.lists_for(Cause::Start)?;
+        let policy = self.build(texts, last.number, true, &lists, now)?;
+        self.retired.extend(self.live.swap(Some(Arc::new(policy))));
+        self.lists = Some(lists);
+        Ok(())
+    }
+
     fn put(
         &mut self,
         candidate: Candidate<'_>,

@@ -37,6 +37,16 @@ impl Console {
         Ok(Self { token })
     }
 
+    /// What nobody can read, where none could be written.
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        let mut random = [0; BYTES];
+        rand::fill(&mut random);
+        Self {
+            token: HEXLOWER.encode(&random),
+        }
+    }
+
     /// The token, for whoever can read it; none if no resolver has made one.
     pub fn read(state_dir: &Path) -> io::Result<Option<String>> {
         let bytes = durable::read_if_any(&path(state_dir))?;

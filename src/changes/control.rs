@@ -18,7 +18,6 @@ use jiff::Timestamp;
 use super::activation::{Activated, Activation, Cause, Refused, with_shipped};
 use super::ask::{Ask, Outcome, Wish};
 use super::console::{self, Console};
-use super::edited::{self, Edited};
 use super::kept::{self, Texts};
 use super::ledger::{APPLIANCE, Ledger, kind};
 use super::proposal::{Author, CONSOLE};
@@ -126,7 +125,10 @@ impl Control {
             ledger,
             record,
             kept: Texts::new(state_dir),
-            console: Console::open(state_dir)?,
+            console: Console::open(state_dir).unwrap_or_else(|error| {
+                tracing::error!(%error, "nobody can act as being at the machine");
+                Console::of_nobody()
+            }),
             config_dir: config_dir.to_owned(),
             state_dir: state_dir.to_owned(),
             texts,
@@ -165,9 +167,10 @@ impl Control {
         self.texts.as_ref()
     }
 
-    /// What stands in the folder and is not in force.
-    pub fn edited(&self) -> io::Result<Vec<Edited>> {
-        edited::edited(&self.config_dir, &self.state_dir)
+    /// The school's folder, and the one of the record.
+    #[must_use]
+    pub fn folders(&self) -> (&Path, &Path) {
+        (&self.config_dir, &self.state_dir)
     }
 
     /// What the record says.
@@ -185,7 +188,14 @@ impl Control {
     /// is none yet, the one of the folder, which so founds the record. What
     /// stands in the folder otherwise makes no difference.
     pub fn renew(&mut self, cause: Cause, now: Timestamp) -> Result<Activated, Refused> {
-        let result = self.try_renew(cause, now);
+        let mut result = self.try_renew(cause, now);
+        if let (Cause::Start, Err(Refused::Record(error))) = (cause, &result)
+            && let (Some(texts), Some(last)) = (&self.texts, &self.ledger.in_force)
+        {
+            tracing::error!(%error, "what is in force now cannot be recorded; it serves all the same");
+            let served = self.activation.serve_unrecorded(texts, last, now);
+            result = served.map(|()| (last.clone(), None));
+        }
         match &result {
             Ok((_, trouble)) => self.trouble = trouble.as_ref().map(ToString::to_string),
             Err(refused) => {
@@ -201,6 +211,8 @@ impl Control {
         cause: Cause,
         now: Timestamp,
     ) -> Result<(Activated, Option<crate::lists::load::LoadError>), Refused> {
+        self.record.mend(now)?;
+        self.follow().map_err(io::Error::other)?;
         let ledger = &self.ledger;
         let (texts, done) = if let (Some(texts), Some(last)) = (&self.texts, &ledger.in_force) {
             let texts = with_shipped(texts, last);
@@ -242,6 +254,13 @@ impl Control {
         }
         let millisecond = u64::try_from(now.as_millisecond()).unwrap_or_default();
         self.asked.refill(RATE, millisecond);
+        let from = ask.from.as_deref().unwrap_or_default();
+        if !is_line(from) {
+            return Err(refused("From where somebody asks is one line."));
+        }
+        // Something may have been written down and not been followed.
+        self.record.mend(now)?;
+        self.follow()?;
         // What somebody has to sign is kept only if they did.
         let is_signed = matches!(
             ask.wish,

@@ -101,6 +101,11 @@ impl Ledger {
     /// Takes the next entry; says what is wrong with it.
     pub fn take(&mut self, entry: &Entry) -> Result<(), &'static str> {
         let about = &entry.deed.about;
+        // What has not seen the last entry can judge none behind it.
+        let last = self.head.as_ref().map(|head| head.digest.as_str());
+        if last.is_some_and(|last| last != entry.before) {
+            return Err("does not follow the last entry that is known");
+        }
         match entry.deed.what.as_str() {
             kind::FOUNDED => self.found(entry)?,
             kind::ACTIVATED => self.activate(entry)?,

@@ -22,13 +22,13 @@ pub(super) fn mandatory() -> Markup {
             h3 { "Do" }
             ol {
                 li { "If a child may be in danger now, call 999." }
-                li { "Tell the headteacher and follow the school's child protection policy." }
+                li { "Tell the headteacher and the safeguarding lead, and follow the school's child protection policy." }
                 li { "Keep the device as it is and out of use, and " a href="/holds" { "place a hold" } " on this day of the log, so that it is kept." }
                 li { "Report it to the police on 101, or to their liaison officer. For terrorist content there is \
-                      the Anti-Terrorist Hotline, 0800 789 321." }
+                      the Anti-Terrorist Hotline, 0800\u{a0}789\u{a0}321." }
                 li { "The Internet Watch Foundation takes reports of child sexual abuse images at report.iwf.org.uk; \
                       the police will say whether one is needed for a site that is already listed." }
-                li { "Note here what you did and when. Export the evidence when the police ask for it." }
+                li { "Note here what you did and when. When the police ask for it, the safeguarding lead exports the evidence." }
             }
         }
     }

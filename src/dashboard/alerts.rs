@@ -19,7 +19,7 @@ use super::shown;
 use super::tables::facts;
 use super::visitor::{Posted, Visitor};
 use crate::alerts::Acknowledged;
-use crate::alerts::alert::{Alert, Raised};
+use crate::alerts::alert::{Alert, Kind, Raised};
 use crate::alerts::store::StoreError;
 use crate::lists::category::Category;
 use crate::policy::decision::Verdict;
@@ -193,8 +193,7 @@ pub(super) async fn one(
                 p { strong { "Do not visit the site, and do not ask anybody else to." } }
                 p {
                     "It stands on a list of illegal content and was blocked. Keep the log as it \
-                     is, and follow the school's procedure: the headteacher, the local \
-                     authority's designated officer, and the police."
+                     is, and read the incident: it says what to do, step by step."
                 }
             }
         }
@@ -202,6 +201,8 @@ pub(super) async fn one(
         p class="actions" {
             @if alert.kind.is_of_a_device() {
                 a class="button" href={ "/incidents/" (at) } { "Read the incident" }
+            } @else if alert.kind == Kind::Change {
+                a class="button" href="/changes" { "See the changes" }
             } @else if super::routes::may_read(visitor.person.role, "/health") {
                 a class="button" href="/health" { "How the filter is doing" }
             }

@@ -173,7 +173,7 @@ pub(super) fn show(app: &App, visitor: &Visitor, incident: &Incident, case: &Cas
         form class="stack" method="post" action=(path("note")) {
             (csrf(visitor))
             p {
-                label for="note" { "Note " small { "(stays as you write it)" } }
+                label for="note" { "Note " small { "(cannot be changed later)" } }
                 textarea id="note" name="text" maxlength=(LONGEST) required {}
             }
             button { "Add note" }
@@ -196,6 +196,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
             p {
                 @match case.assigned() {
                     Some(who) => { (shown::words(who)) " is dealing with it. " }
+                    None if case.reviewed().is_some() => { "Nobody has been asked to follow it up. " }
                     None => { "Nobody is dealing with it yet. " }
                 }
             }
@@ -204,7 +205,7 @@ fn assignment(app: &App, visitor: &Visitor, case: &Case, path: &str) -> Markup {
                     button class="second" name="to" value=(me) { "I will deal with it" }
                 }
                 @if case.assigned().is_some() {
-                    button class="second" name="to" value="" { "Leave it to nobody" }
+                    button class="second" name="to" value="" { "Nobody deals with it" }
                 }
             }
         }
@@ -236,7 +237,7 @@ fn written(entry: &Entry, app: &App) -> Markup {
                 Word::Reviewed => { p { "Reviewed." } }
                 Word::Reopened => { p { "Opened again." } }
                 Word::Assigned(Some(to)) => { p { "Handed over to " (shown::words(to)) "." } }
-                Word::Assigned(None) => { p { "Left to nobody." } }
+                Word::Assigned(None) => { p { "Nobody deals with it any more." } }
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) struct Closed {
 pub(super) async fn page(visitor: Visitor, asked: Asked) -> Markup {
     let word = |key| asked.word(key).unwrap_or_default();
     let body = html! {
-        p { "The site and everything below it is closed with the next look-up, for everybody or for one device." }
+        p { "The site, and every name that ends in it, is closed at once: for everybody, or for one device." }
         form class="stack" method="post" action="/deny" {
             (csrf(&visitor))
             p {
@@ -52,7 +52,7 @@ pub(super) async fn page(visitor: Visitor, asked: Asked) -> Markup {
                     autocapitalize="none" spellcheck="false" value=(word("site"));
             }
             p {
-                label for="device" { "Only for this device (its id in the list of devices; if empty, for everybody)" }
+                label for="device" { "Only for this device (its id, as the page Devices has it; if empty, for everybody)" }
                 input id="device" name="device" maxlength="100" autocomplete="off"
                     autocapitalize="none" spellcheck="false" value=(word("device"));
             }
@@ -180,7 +180,7 @@ pub(super) fn of_incident(app: &App, visitor: &Visitor, incident: &Incident) -> 
         form class="no-print" method="post" action="/deny" {
             (csrf(visitor))
             input type="hidden" name="site" value=(site.to_string());
-            p class="small" { "If nobody is to get this site: it is closed with the next look-up, and that is recorded." }
+            p class="small" { "This closes the site for everybody, staff too, from the next look-up on. It is recorded, and somebody else is asked to take note of it." }
             button class="stop" { "Close this site for everybody now" }
         }
     }

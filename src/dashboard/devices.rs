@@ -220,6 +220,7 @@ fn row(known: &Known, may_read_rows: bool, now: Timestamp) -> Markup {
         th scope="row" data-label=(device) {
             @if may_read_rows { a href=(format!("/devices/{}", part(&known.key))) { (words(called)) } }
             @else { (words(called)) }
+            @if *called != known.key { br; code class="small" { (known.key) } }
             @for word in [&known.kind, &known.owner] {
                 @if !word.is_empty() { br; span class="small muted" { (words(word)) } }
             }

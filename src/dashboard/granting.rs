@@ -174,7 +174,7 @@ pub(super) fn shown(app: &App, request: &Request) -> Result<(Markup, bool), Prob
                 }
             }
         }
-        @if waits { p { "The request is answered by itself when the change is approved or turned down." } }
+        @if waits { p { "When the change is approved, the request is answered automatically. If it is turned down, the request still needs an answer." } }
     };
     Ok((list, waits))
 }

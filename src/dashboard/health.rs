@@ -47,7 +47,7 @@ pub(super) async fn health_line(app: &Arc<App>) -> Result<Markup, Problem> {
     Ok(html! {
         @if level == Level::Ok {
             p class="notice ok" {
-                strong { "All is well. " }
+                strong { "The system is in order. " }
                 @for finding in &main { (finding.says) " " }
             }
         } @else {
@@ -193,7 +193,7 @@ fn log(status: &Status, zone: &TimeZone, now: Timestamp) -> Markup {
         ("Days kept", html! { (retention.keep_days) }),
     ];
     if let Some(at) = retention.swept {
-        rows.push(("Old days last looked for", time(at, zone)));
+        rows.push(("Old days last removed", time(at, zone)));
     }
     let held = retention.held.len();
     if held > 0 {

@@ -153,7 +153,7 @@ fn body(app: &App, visitor: &Visitor, found: &Found, show_host: bool) -> Markup 
         section {
             h2 { "Why it was decided so" }
             @if incident.mandatory {
-                p { "A mandatory list covers this site. Nobody at the school can open it: no exception, no timetable, no group. Which list it is is told to nobody." }
+                p { "A mandatory list covers this site. Nobody at the school can open it: no exception, no timetable, no group. Nobody is told which list." }
             }
             (trace::show(&found.traces, incident.mandatory, app.book.zone()))
         }

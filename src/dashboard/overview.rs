@@ -56,10 +56,10 @@ pub(super) async fn overview(
 
 fn illegal(overview: &Overview) -> Markup {
     html! {
-        @if overview.mandatory_this_week > 0 {
+        @if overview.mandatory_seven_days > 0 {
             p class="notice danger" {
-                strong { (several(overview.mandatory_this_week, "hit", "hits")) " on an illegal site this week. " }
-                a href="/incidents?theme=illegal" { "See what to do" }
+                strong { (several(overview.mandatory_seven_days, "hit", "hits")) " on an illegal site in the last seven days. " }
+                a href="/incidents?theme=illegal" { "See them, and what to do" }
             }
         }
     }
@@ -90,12 +90,19 @@ fn waiting(app: &App) -> Markup {
             p class="notice danger" { "The record of changes cannot be read, or has been altered. Tell the technician." }
         };
     };
-    let count = ledger.waiting.len() + ledger.unacknowledged.len() + ledger.wanting.len();
+    let count = ledger.waiting.len() + ledger.unacknowledged.len();
+    let people = ledger.wanting.len();
     html! {
         @if count > 0 {
             p class="notice warn" {
                 strong { (several(count as u64, "change waits", "changes wait")) } " for somebody to approve or take note of. "
                 a href="/changes" { "See what is to be changed" }
+            }
+        }
+        @if people > 0 {
+            p class="notice warn" {
+                strong { (several(people as u64, "person wants", "people want")) } " to be able to approve changes. "
+                a href="/changes" { "See who" }
             }
         }
     }
@@ -234,7 +241,7 @@ fn devices(devices: &[DeviceCount], now: Timestamp) -> Markup {
 
 fn by_theme(themes: &[(Theme, Compared)]) -> Markup {
     let named = themes.iter().map(|(theme, compared)| {
-        let href = link("/incidents", &[("theme", theme.id())]);
+        let href = link("/incidents", &[("range", "week"), ("theme", theme.id())]);
         (html! { a href=(href) { (theme.name()) } }, compared)
     });
     compared("Sensitive incidents by kind", "Kind", named)
@@ -242,7 +249,7 @@ fn by_theme(themes: &[(Theme, Compared)]) -> Markup {
 
 fn by_group(groups: &[(String, Compared)]) -> Markup {
     let named = groups.iter().map(|(group, compared)| {
-        let href = link("/incidents", &[("group", group)]);
+        let href = link("/incidents", &[("range", "week"), ("group", group)]);
         (html! { a href=(href) { (shown::words(group)) } }, compared)
     });
     compared("Sensitive incidents by group", "Group", named)

@@ -232,7 +232,7 @@ fn state(state: &Result<Option<Entry>, Broken>, zone: &TimeZone) -> Markup {
                         "The record is whole: " (head.number) " entries, the last "
                         (time(head.time, zone)) "."
                     }
-                    p { "Its seal. Whoever notes it down can tell later whether anything up to here was changed: " br; code class="name" { (head.digest) } }
+                    p { "Note this seal down: with it you can tell later whether anything up to here was changed. " br; code class="name" { (head.digest) } }
                 }
             },
             Err(broken) => {

@@ -83,7 +83,7 @@ fn table(app: &App, caption: &str, requests: &[Request]) -> Markup {
                     @for request in requests {
                         tr {
                             td data-label="Number" { a href=(format!("/requests/{}", request.id)) aria-label=(format!("Request {}", request.id)) { (request.id) } }
-                            td data-label="Site" { (site(app, request)) }
+                            td data-label="Site" { a href=(format!("/requests/{}", request.id)) { (site(app, request)) } }
                             td data-label="Wanted" { (wanted(request.wish)) }
                             td data-label="Group" { (shown::words(&request.group)) }
                             td data-label="Asked by" class="number" { (request.voices) }

@@ -137,7 +137,7 @@ async fn form(
                         }
                     }
                     p {
-                        label for="code" { "The six digits it shows" }
+                        label for="code" { "The six digits the app shows" }
                         input id="code" name="code" autocomplete="one-time-code"
                             inputmode="numeric" maxlength="10" required;
                     }

@@ -109,7 +109,7 @@ fn says(standing: Standing) -> Markup {
         @match standing {
             Standing::Missing => p class="notice warn" { "Your signature is not set up." },
             Standing::Waits => p class="notice warn" {
-                "Your signature waits. Another head or safeguarding lead confirms it on the page of changes."
+                "Your signature is waiting. Another head or safeguarding lead must confirm it on the page Changes."
             },
             Standing::Former => p class="notice warn" {
                 "Your signature was made with a former password, and cannot be used with the one you have now."
@@ -119,9 +119,9 @@ fn says(standing: Standing) -> Markup {
             },
         }
         p {
-            "With it you are the second person of a change: nobody at the school loosens the filter "
-            "alone. It is made of your password whenever you type it, and neither is kept: whoever "
-            "takes this machine finds nothing on it by which to approve anything in your name."
+            "With a signature you can be the second person who approves a change: nobody at the "
+            "school can loosen the filter alone. You sign with your password. Neither is kept on "
+            "this machine, so whoever takes it cannot approve anything in your name."
         }
     }
 }

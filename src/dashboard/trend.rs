@@ -99,7 +99,14 @@ impl<'a> Trend<'a> {
         };
         let mut themes: Vec<(u64, Theme)> = Theme::ALL.map(|t| (total(t), t)).to_vec();
         themes.retain(|(count, _)| *count > 0);
-        themes.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        // What must never be lost among the others comes first, however rare.
+        let is_grave = |theme| {
+            matches!(
+                theme,
+                Theme::Illegal | Theme::SuicideSelfHarm | Theme::Extremism
+            )
+        };
+        themes.sort_by_key(|(count, theme)| (!is_grave(*theme), std::cmp::Reverse(*count)));
         themes.truncate(OWN_COLOUR);
         let mut own: Vec<Theme> = themes.into_iter().map(|(_, theme)| theme).collect();
         own.sort();

@@ -37,8 +37,9 @@ pub struct Overview {
     pub last_week_so_far: u64,
     /// Of last week in full.
     pub last_week: u64,
-    /// Mandatory hits of this week.
-    pub mandatory_this_week: u64,
+    /// Mandatory hits of the last seven days: one of a Sunday evening is still to
+    /// be seen on Monday.
+    pub mandatory_seven_days: u64,
     /// This week's devices, most incidents first, at most [`MOST_DEVICES`].
     pub devices: Vec<DeviceCount>,
     /// This week's and last week's (to the same hour) by group, most first.
@@ -112,6 +113,7 @@ impl Overview {
                 of_day.add(incident);
                 if first > weeks.seven_days_ago {
                     seven_days.add(incident);
+                    overview.mandatory_seven_days += u64::from(incident.mandatory);
                 }
                 let week = (weeks.this <= first, weeks.last <= first);
                 let so_far = week == (false, true) && first <= weeks.last_so_far;
@@ -119,7 +121,6 @@ impl Overview {
                 overview.last_week_so_far += u64::from(so_far);
                 if week.0 {
                     overview.this_week += 1;
-                    overview.mandatory_this_week += u64::from(incident.mandatory);
                     this_week.add(incident);
                 }
                 if week.0 || so_far {

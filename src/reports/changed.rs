@@ -38,8 +38,8 @@ pub fn changed(
     let mut says = made(state_dir, (since, until), zone);
     says.push(match ledger.unacknowledged.len() {
         0 => "Somebody has taken note of every change that acted at once.".to_owned(),
-        1 => "Of 1 change that acted at once nobody has taken note yet.".to_owned(),
-        many => format!("Of {many} changes that acted at once nobody has taken note yet."),
+        1 => "1 change acted at once, and nobody has taken note of it yet.".to_owned(),
+        many => format!("{many} changes acted at once, and nobody has taken note of them yet."),
     });
     match ledger.waiting.len() {
         0 => {}

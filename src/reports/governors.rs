@@ -36,6 +36,8 @@ pub struct Governors {
     pub before: (jiff::civil::Date, jiff::civil::Date),
     /// Days of them whose log can be read, or whose numbers were kept.
     pub days: usize,
+    /// The same of those it is compared with.
+    pub days_before: usize,
     /// Days whose log cannot be read.
     pub damaged_days: usize,
     /// The groups, in the order of the columns.
@@ -78,7 +80,7 @@ impl Governors {
         now: Timestamp,
     ) -> Self {
         let (counts, hours, days, damaged_days) = count(book, period);
-        let (earlier, ..) = count(book, before);
+        let (earlier, _, days_before, _) = count(book, before);
         let mut groups: Vec<String> = counts.keys().map(|(_, group)| group.clone()).collect();
         groups.sort();
         groups.dedup();
@@ -88,6 +90,7 @@ impl Governors {
             last: period.last,
             before: (before.first, before.last),
             days,
+            days_before,
             damaged_days,
             total: Total::of(counts.values().map(|count| Shown::from(*count))),
             total_before: Total::of(earlier.values().map(|count| Shown::from(*count))),
@@ -138,23 +141,42 @@ impl Governors {
             title: "Governors' report on web filtering".to_owned(),
             about,
             parts: vec![
-                Part::saying(
-                    "In short",
-                    vec![
-                        format!(
-                            "Sensitive incidents: {}. Before, from {} to {}: {}.",
-                            self.total,
-                            written(self.before.0),
-                            written(self.before.1),
-                            self.total_before
-                        ),
-                        format!("{} happened in school hours.", self.in_school_hours),
-                    ],
-                ),
+                Part::saying("In short", self.in_short()),
                 table.and(small),
                 Part::saying("What the words mean", words()),
             ],
         }
+    }
+}
+
+impl Governors {
+    /// A day of which nothing was written down is not one on which nothing was.
+    fn in_short(&self) -> Vec<String> {
+        let (first, last) = (written(self.before.0), written(self.before.1));
+        if self.days == 0 {
+            let why = "Nothing was written down between these days, so nothing can be said \
+                       about them. The zeros below do not mean that nothing happened.";
+            return vec![why.to_owned()];
+        }
+        let before = if self.days_before == 0 {
+            format!("Of the days before, from {first} to {last}, nothing was written down.")
+        } else {
+            format!("Before, from {first} to {last}: {}.", self.total_before)
+        };
+        let mut all = vec![
+            format!("Sensitive incidents: {}. {before}", self.total),
+            format!("{} happened in school hours.", self.in_school_hours),
+        ];
+        let period = Period {
+            first: self.first,
+            last: self.last,
+        };
+        let length = period.days().count();
+        if self.days < length {
+            let days = self.days;
+            all.push(format!("The log has {days} of the {length} days."));
+        }
+        all
     }
 }
 
@@ -202,7 +224,7 @@ fn count(book: &Book, period: Period) -> (Counts, u64, usize, usize) {
             damaged += usize::from(there.contains(&day));
             continue;
         };
-        days += usize::from(!digest.cells.is_empty());
+        days += 1;
         for cell in digest.cells.iter().filter(|cell| is_counted(cell)) {
             *counts.entry((cell.theme, cell.group.clone())).or_default() += cell.incidents;
             hours += if cell.school_hours { cell.incidents } else { 0 };
@@ -283,6 +305,7 @@ mod tests {
                     jiff::civil::date(2026, 7, 18),
                 ),
                 days: 1,
+                days_before: 1,
                 damaged_days: 0,
                 total: Total::of(counts.values().map(|count| Shown::from(*count))),
                 total_before: Total::default(),

@@ -155,8 +155,8 @@ pub fn dpia(configuration: &Configuration, now: Timestamp) -> Sheet {
             saying(
                 "Rights",
                 &[
-                    "Access: the page Evidence and subject access. Erasure: schoolgate report erase, \
-                   at the machine. Both are recorded.",
+                    "Access: on the page Evidence and subject access. Erasure: the technician runs \
+                   `schoolgate report erase` at the machine. Both are recorded.",
                 ],
             ),
         ],
@@ -186,10 +186,16 @@ const ROLES: [(&str, &str); 5] = [
         "Safeguarding lead",
         "rows, incidents, notes, evidence, hosts of mandatory hits",
     ),
-    ("Headteacher", "incidents without mandatory hosts, reports"),
-    ("Technician", "counts, devices, lists; no pupil's rows"),
+    (
+        "Headteacher",
+        "rows, incidents, notes, alerts, reports, the records; never the host of a mandatory hit",
+    ),
+    (
+        "Technician",
+        "counts, devices, lists, requests for sites, accounts; no pupil's rows",
+    ),
     ("Governor", "numbers for ended terms, small ones hidden"),
-    ("Auditor", "the record of who did what"),
+    ("Auditor", "the records of who did what, governors' numbers"),
 ];
 
 fn levels(configuration: &Configuration) -> Part {

@@ -184,7 +184,7 @@ fn a_hold_is_placed_and_lifted_on_its_page() {
             .status,
         303
     );
-    assert!(client.get("/holds").body.contains("Nothing."));
+    assert!(client.get("/holds").body.contains("Nothing is held."));
     assert_eq!(deeds(&folder, "placed_hold").len(), 1);
     assert_eq!(deeds(&folder, "lifted_hold").len(), 1);
 }

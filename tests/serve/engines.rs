@@ -188,7 +188,9 @@ fn each_name_of_each_engine_is_held_to_its_safe_mode() {
     }
     // As a school that begins with it: thousands of exceptions are not proposed.
     let folder = school.stop();
-    std::fs::remove_dir_all(folder.state().join("changes")).unwrap();
+    for of_the_record in ["changes", "console"] {
+        std::fs::remove_dir_all(folder.state().join(of_the_record)).unwrap();
+    }
     folder.put("policy.toml", &policy);
     let school = School::start(folder);
     check(&school, &engines, "127.0.0.1", SafeSearch::Strict);

@@ -26,8 +26,8 @@ pub(super) fn alarm(news: &News) -> Option<String> {
             one_line(why)
         ),
         News::SignatoryEnrolled { signatory, by } => format!(
-            "{} ({}) can approve changes from now on{}. If that is not right, take it back on \
-             the page of changes.",
+            "{} ({}) can approve changes from now on{}. If that is not right, have the head or the \
+             technician close that account on the page Accounts.",
             one_line(&signatory.name),
             one_line(&signatory.account),
             match by {

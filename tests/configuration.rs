@@ -223,3 +223,18 @@ fn the_demo_blocks_for_a_pupil_and_not_for_staff() {
     assert_eq!(verdict("127.0.0.2", "games.example"), Verdict::Block);
     assert_eq!(verdict("127.0.0.3", "bets.example"), Verdict::Allow);
 }
+
+/// A school without DNS could not even propose what would put it right.
+#[test]
+fn what_is_in_force_and_no_longer_fits_the_settings_is_a_warning() {
+    let demo = root().join("config/demo");
+    let mut texts = Configuration::load(&demo).unwrap().texts;
+    texts.policy = texts
+        .policy
+        .replacen("[groups.pupil]", "[groups.pupil]\nanswer = \"page\"", 1);
+    let configuration = Configuration::with(&demo, texts).unwrap();
+    let warned = configuration.warnings.iter().map(ToString::to_string);
+    let warned: Vec<String> = warned.collect();
+    let says = |warning: &String| warning.contains("answers with a page");
+    assert!(warned.iter().any(says), "{warned:?}");
+}

@@ -326,7 +326,13 @@ impl Control {
 
     /// Takes what was written since.
     fn follow(&mut self) -> Result<(), Broken> {
+        let before = self.ledger.in_force.clone();
         self.ledger = Ledger::read(&self.state_dir)?;
+        if let Some(activated) = &self.ledger.in_force
+            && before.as_ref() != Some(activated)
+        {
+            self.texts = kept::texts(&self.state_dir, activated)?;
+        }
         Ok(())
     }
 }

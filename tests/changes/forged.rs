@@ -7,9 +7,9 @@ use schoolgate::changes::control::{Control, Unfit};
 use schoolgate::changes::ledger::Ledger;
 use schoolgate::changes::proposal::Author;
 use schoolgate::people::role::Role;
-use schoolgate::record::Broken;
+use schoolgate::record::{Broken, Deed, Record};
 
-use super::{Person, School, adding, exception};
+use super::{Person, School, adding, exception, started};
 
 /// A school with a record of several kinds of entries.
 fn lived_in() -> School {
@@ -102,6 +102,42 @@ fn a_record_that_was_emptied_is_not_begun_anew_by_itself() {
     assert!(refused(&school).contains("gone"));
     fs::remove_dir_all(&changes).unwrap();
     assert!(refused(&school).contains("gone"));
+}
+
+#[test]
+fn an_entry_that_is_too_much_is_refused_and_the_next_one_is_taken() {
+    let school = lived_in();
+    let record = Record::of_changes(school.path());
+    let before = fs::read(school.path().join("changes/record.jsonl")).unwrap();
+    let deed = Deed::new("t.tech", "noted").about("text", "x".repeat(3 << 20));
+    let why = record.add(deed, school.now).unwrap_err().to_string();
+    assert!(why.contains("too much for one entry"), "{why}");
+    let after = fs::read(school.path().join("changes/record.jsonl")).unwrap();
+    assert!(before == after, "nothing of it was written");
+    let long = Deed::new("t.tech", "noted").about("text", "x".repeat(1 << 20));
+    record.add(long, school.now).unwrap();
+    record
+        .add(Deed::new("t.tech", "noted"), school.now)
+        .unwrap();
+    Control::open(school.path(), school.path(), school.now).unwrap();
+}
+
+#[test]
+fn what_was_written_and_not_followed_is_known_before_anything_is_added() {
+    let mut school = lived_in();
+    // As after a write that went through and of which nobody was told.
+    let mut other = started(school.path(), school.now);
+    let author = Author::new("t.tech", "tech@school.example");
+    let deny = |name| adding(exception(name, Verdict::Deny, &["staff"]));
+    std::mem::swap(&mut school.control, &mut other);
+    school.propose(&author, deny("one.example")).unwrap();
+    std::mem::swap(&mut school.control, &mut other);
+    school.propose(&author, deny("two.example")).unwrap();
+    assert!(!school.is_open("staff", "two.example"));
+    school.restart();
+    for name in ["one.example", "two.example"] {
+        assert!(!school.is_open("staff", name), "{name}");
+    }
 }
 
 #[test]

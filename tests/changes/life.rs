@@ -223,6 +223,22 @@ fn a_policy_with_a_mistake_is_no_proposal() {
 }
 
 #[test]
+fn by_a_wrong_clock_no_closing_falls_away() {
+    let mut school = School::new();
+    let by = dsl().author();
+    let mut until_summer = exception("news.example", Verdict::Deny, &["pupil"]);
+    until_summer.expires = Some("2027-07-20".to_owned());
+    school.propose(&by, adding(until_summer)).unwrap();
+    let right = school.now;
+    school.now += jiff::SignedDuration::from_hours(24 * 600);
+    let other = exception("rumours.example", Verdict::Deny, &["pupil"]);
+    school.propose(&by, adding(other)).unwrap();
+    school.now = right;
+    assert!(!school.is_open("pupil", "news.example"));
+    assert!(!school.is_open("pupil", "rumours.example"));
+}
+
+#[test]
 fn what_must_resolve_is_closed_by_nobody() {
     let mut school = School::new();
     let entries = school.ledger().head.unwrap().number;

@@ -52,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "FOLDER", default_value = "target/dashboard-bench")]
     data: PathBuf,
     /// How many look-ups, about
-    #[arg(long, default_value_t = 41_000_000)]
+    #[arg(long, default_value_t = 45_500_000)]
     rows: usize,
     /// How many days
     #[arg(long, default_value_t = 183)]

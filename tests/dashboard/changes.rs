@@ -72,7 +72,7 @@ impl Office {
 
     fn sign(&mut self) {
         assert!(set_up_signature(&mut self.head).contains("Your signature is in force"));
-        assert!(set_up_signature(&mut self.dsl).contains("Your signature waits"));
+        assert!(set_up_signature(&mut self.dsl).contains("Your signature is waiting"));
         let confirmed = self.head.post(
             "/changes/signatories/dsl/confirm",
             &[("password", PASSWORD)],
@@ -170,7 +170,7 @@ fn a_request_becomes_an_exception_that_the_pupil_has_within_a_second() {
     assert!(office.is_blocked("bets.example"), "nobody has agreed yet");
     let page = office.technician.get("/requests/1");
     says(&page, &format!("Change {number}"));
-    says(&page, "answered by itself");
+    says(&page, "answered automatically");
     let page = office.technician.get(&format!("/changes/{number}"));
     says(&page, "It waits.");
     says(&page, "bets.example");

@@ -322,7 +322,8 @@ fn notice(app: &App) -> Markup {
     html! {
         p class="muted" {
             "Use of the internet at this school is filtered and monitored: what is blocked is "
-            "recorded with the device, and kept for " (shown::several(days.into(), "day", "days")) "."
+            "recorded with the device, and other sites as the school has chosen for each group, "
+            "with the device or without it. All of it is kept for " (shown::several(days.into(), "day", "days")) "."
         }
     }
 }
@@ -344,8 +345,8 @@ fn about(app: &App, in_force: Option<&Present>, client: IpAddr, now: Timestamp) 
                 dl {
                     div { dt { "This device is in the group" }
                         dd { (shown::words(in_force.group(asker.group))) } }
-                    div { dt { "Rules" } dd { "number " (in_force.policy().number) } }
-                    div { dt { "Lists of" }
+                    div { dt { "Policy" } dd { "number " (in_force.policy().number) } }
+                    div { dt { "Lists last changed" }
                         dd { (shown::time(in_force.policy().not_before, &in_force.policy().zone)) } }
                 }
             }

@@ -97,7 +97,11 @@ fn body(app: &App, id: &str, day: &DeviceDay, cases: &[Case], today: Date) -> Ma
         .filter(|(incident, _)| !incident.background)
         .map(|(incident, case)| (incident.clone(), case.clone()))
         .unzip();
+    let is_known = !day.rows.is_empty() || app.with_inventory(|all| all.by_id(id).is_some());
     html! {
+        @if !is_known {
+            p class="notice warn" { "No device of this name is on the school's list, and nothing was written down of one on this day." }
+        }
         p {
             code class="name" { (id) }
             @if let Some(how) = how_known(Some(id)) { ", " (how) }
